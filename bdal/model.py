@@ -49,7 +49,7 @@ class ConsistentDropout2d(ConsistentDropout):
         if self.T is None: return torch.feature_dropout(x, self.p, self.training)
         return super().forward(x)
 
-# %% ../nbs/01_model.ipynb #a854cdbe
+# %% ../nbs/01_model.ipynb #656e383b
 def bayesian_cnn(
     classes:int=10, # C
     p=0.5, # dropout probability; or three: after each convolution and after the linear layer
@@ -65,8 +65,8 @@ def bayesian_cnn(
     if min(h, w) < 1: raise ValueError(f"inputs of {list(in_shape)} are too small for two 5x5 convolutions; give 16 x 16 or more, or a net of your own")
     with seeded(seed, "weights"):
         return nn.Sequential(
-            nn.Conv2d(channels, 32, 5), nn.ReLU(), nn.MaxPool2d(2), ConsistentDropout2d(p1),
-            nn.Conv2d(32, 64, 5), nn.ReLU(), nn.MaxPool2d(2), ConsistentDropout2d(p2),
+            nn.Conv2d(channels, 32, 5), nn.MaxPool2d(2), nn.ReLU(), ConsistentDropout2d(p1),
+            nn.Conv2d(32, 64, 5), nn.MaxPool2d(2), nn.ReLU(), ConsistentDropout2d(p2),
             nn.Flatten(), nn.Linear(64*h*w, 128), nn.ReLU(), ConsistentDropout(p3),
             nn.Linear(128, classes))
 
@@ -107,7 +107,7 @@ def sampling(
         net.train(was_training)
         for m in layers: m.T = m.masks = m.generator = None
 
-# %% ../nbs/01_model.ipynb #92160f4c
+# %% ../nbs/01_model.ipynb #f9ff6116
 def _split_prefix(net):
     "The layers before the first dropout, and the rest"
     if not isinstance(net, nn.Sequential): return nn.Identity(), net
@@ -115,18 +115,9 @@ def _split_prefix(net):
     return net[:first], net[first:]
 
 @torch.inference_mode()
-def mc_log_probs(
-    net:nn.Module, # any network with dropout layers: inputs [B, ...] -> logits [B, C]
-    x:torch.Tensor, # inputs, [N, ...]
-    T:int=20, # samples: masks shared by all inputs
-    seed:int=0, # of the masks
-    chunk:int=256, # inputs at a time; bounds the memory, does not change the result
-)->torch.Tensor: # log-probabilities, float32 [N, T, C], on the CPU
-    "What each of T networks, drawn by MC dropout, says of each input (Gal & Ghahramani 2016)"
-    if chunk < 1: raise ValueError(f"chunk is {chunk}; give 1 or more inputs")
-    if not len(x): raise ValueError("no inputs to predict; give at least one")
-    net, out = consistent(net), None
-    device = next(net.parameters()).device
+def _loop(net, x, T, seed, chunk):
+    "The plain loop over chunks and samples"
+    out, device = None, next(net.parameters()).device
     with sampling(net, T, seed) as switch:
         prefix, rest = _split_prefix(net)
         for i in range(0, len(x), chunk):
@@ -137,6 +128,23 @@ def mc_log_probs(
                 if log_probs.ndim != 2: raise ValueError(f"the network gives {list(log_probs.shape)} for {len(h)} inputs; it must give logits [B, C]")
                 if out is None: out = torch.empty(len(x), T, log_probs.shape[-1])
                 out[i:i+chunk, t] = log_probs.cpu()
+    return out
+
+def mc_log_probs(
+    net:nn.Module, # any network with dropout layers: inputs [B, ...] -> logits [B, C]
+    x:torch.Tensor, # inputs, [N, ...]
+    T:int=20, # samples: masks shared by all inputs
+    seed:int=0, # of the masks
+    chunk:int|None=None, # inputs at a time; bounds the memory, does not change the result; none: chosen
+    dtype:torch.dtype=torch.float32, # of the arithmetic; bfloat16 for thinned networks only
+    fast:bool=True, # thin the network where its layers allow it? (next notebook)
+)->torch.Tensor: # log-probabilities, float32 [N, T, C], on the CPU
+    "What each of T networks, drawn by MC dropout, says of each input (Gal & Ghahramani 2016)"
+    from bdal.thinning import cannot_thin, thinned_log_probs
+    if chunk is not None and chunk < 1: raise ValueError(f"chunk is {chunk}; give 1 or more inputs")
+    if not len(x): raise ValueError("no inputs to predict; give at least one")
+    net = consistent(net)
+    out = thinned_log_probs(net, x, T, seed, chunk, dtype) if fast and not cannot_thin(net) else _loop(net, x, T, seed, chunk or 256)
     if not torch.isfinite(out).all(): raise FloatingPointError("the network gives NaN or infinite logits: training has diverged; lower the learning rate")
     return out
 

@@ -16,7 +16,7 @@ from .model import auto_dtype, bayesian_cnn, evaluate, fit, mc_log_probs
 from .acquisition import SCORES, SELECTORS, acquire, lookup
 
 # %% auto #0
-__all__ = ['FORMAT', 'schedule', 'Record', 'score_pool', 'Protocol', 'Learner', 'run_round', 'run_trial', 'round_line',
+__all__ = ['FORMAT', 'DTYPES', 'schedule', 'Record', 'score_pool', 'Protocol', 'Learner', 'run_round', 'run_trial', 'round_line',
            'check_parameters']
 
 # %% ../nbs/03_steps.ipynb #fdcf4c96
@@ -107,7 +107,7 @@ def _describe(device):
     if device.type == "cuda": return f"cuda: {torch.cuda.get_device_name(device)}"
     return f"{device.type}: {platform.machine()}, {torch.get_num_threads()} threads"
 
-# %% ../nbs/03_steps.ipynb #ae597db5
+# %% ../nbs/03_steps.ipynb #71b5306e
 def score_pool(
     net:nn.Module, # with dropout
     x:torch.Tensor, # the full set, [N, ...]
@@ -116,13 +116,16 @@ def score_pool(
     T:int=20, # samples
     seed:int=0, # of the masks
     chunk:int=4096, # inputs at a time
+    dtype:torch.dtype=torch.float32, # of the arithmetic
 )->torch.Tensor: # float32 [n], higher = acquire
     "Score part of a data set, chunk by chunk"
     f = lookup(SCORES, score, "score")
     if score == "random": return torch.ones(len(pool_idx))
-    return torch.cat([f(mc_log_probs(net, x[idx], T, seed)) for idx in pool_idx.split(chunk)])
+    return torch.cat([f(mc_log_probs(net, x[idx], T, seed, dtype=dtype)) for idx in pool_idx.split(chunk)])
 
-# %% ../nbs/03_steps.ipynb #f57644e0
+# %% ../nbs/03_steps.ipynb #a08c84b6
+DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
+
 @dataclass(frozen=True)
 class Protocol:
     "Every choice that decides a trial, checked; it is written into the record's header"
@@ -137,9 +140,11 @@ class Protocol:
     p:object = 0.5 # dropout of `bayesian_cnn`: a probability, or three
     batch:int = 64 # images in a mini-batch
     lr:float = 3e-3 # largest learning rate
+    dtype:str = "auto" # arithmetic of training and scoring: "float32", "bfloat16", or "auto", the device's fast one
 
     def __post_init__(self):
-        lookup(SCORES, self.score, "score"); lookup(SELECTORS, self.selector, "selector"); schedule(self.schedule, 1)
+        lookup(SCORES, self.score, "score"); lookup(SELECTORS, self.selector, "selector"); lookup(DTYPES, self.dtype, "dtype")
+        schedule(self.schedule, 1)
         for name in ("K", "T", "batch", "seed", "n_final"):
             v, low = getattr(self, name), 0 if name == "seed" else 1
             if v is None and name == "n_final": continue
@@ -220,7 +225,7 @@ class Learner:
 
     def __repr__(self): return f"Learner, {self.protocol.score}, round {len(self.record.rounds)}. {self.pool}"
 
-# %% ../nbs/03_steps.ipynb #c5bfa79f
+# %% ../nbs/03_steps.ipynb #507b4094
 def _default_net(classes, p, in_shape, seed): return bayesian_cnn(classes, p, seed, in_shape)
 
 def run_round(
@@ -228,20 +233,21 @@ def run_round(
 )->tuple: # the record's line (indices are those to ask about), scores_N (NaN where labelled), the network
     "Train, measure, score, choose"
     p, r, pool = learner.protocol, len(learner.record.rounds), learner.pool
+    dtype = DTYPES[p.dtype] or auto_dtype(learner.device)
     idx, pool_idx, clock = pool.labelled, pool.unlabelled, [time.perf_counter()]
     def seed(purpose): return derive_seed(p.seed, purpose, r)
     def lap(): clock.append(time.perf_counter()); return round(clock[-1] - clock[-2], 3)
 
     with seeded(p.seed, "weights", r): net = learner.net_of_seed(seed("weights")).to(learner.device)
     x, y = learner.x[idx], learner.labels_N[idx]
-    fit(net, x, y, **schedule(p.schedule, len(idx)), seed=seed("fit"), batch=p.batch, lr=p.lr)
+    fit(net, x, y, **schedule(p.schedule, len(idx)), seed=seed("fit"), batch=p.batch, lr=p.lr, dtype=dtype)
     train_seconds = lap()
     train = evaluate(net, x, y, p.T, seed("masks"))
     test = evaluate(net, *learner.test, p.T, seed("masks")) if learner.test else None
     evaluate_seconds = lap()
     K, scores_N, batch = min(p.K, len(pool), (p.n_final or len(learner.x)) - len(idx)), torch.full((len(learner.x),), float("nan")), None
     if K:
-        scores_N[pool_idx] = score_pool(net, learner.x, pool_idx, p.score, p.T, seed("masks"))
+        scores_N[pool_idx] = score_pool(net, learner.x, pool_idx, p.score, p.T, seed("masks"), dtype=dtype)
         batch = acquire(scores_N[pool_idx], K, p.selector, seed("ties"), p.coldness, pool_idx)
     return dict(round=r, n_labelled=len(idx), train_accuracy=train.accuracy, test_accuracy=test and test.accuracy, test_nll=test and test.nll,
                 indices=batch.indices.tolist() if K else [], scores=batch.scores.tolist() if K else [], labels=[],
@@ -255,7 +261,7 @@ def _header(learner, data):
     config = {**asdict(learner.protocol), **data, "classes": learner.classes, "start_indices": start.tolist(), "start_labels": learner.labels_N[start].tolist(),
               "net": "bayesian_cnn" if isinstance(net, partial) and net.func is _default_net else getattr(net, "__qualname__", type(net).__name__)}
     return dict(format=FORMAT, config=json.loads(json.dumps(config)), versions=dict(bdal=bdal.__version__, torch=torch.__version__, python=platform.python_version()),
-                device=_describe(learner.device), arithmetic=str(auto_dtype(learner.device)).removeprefix("torch."), commit=_git_commit())
+                device=_describe(learner.device), arithmetic=str(DTYPES[learner.protocol.dtype] or auto_dtype(learner.device)).removeprefix("torch."), commit=_git_commit())
 
 # %% ../nbs/03_steps.ipynb #23a03243
 def run_trial(

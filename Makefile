@@ -1,0 +1,47 @@
+# make bald: set up, and run the main job.   make test: set up, and pass the tests.   make help: the rest.
+PY   ?= python3
+VENV ?= .venv
+BIN  := $(abspath $(VENV))/bin
+K    ?= 1
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+# The environment is made again when its ingredients change, and not before.
+$(VENV)/ready: settings.ini setup.py pyproject.toml
+	$(PY) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=23"
+	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	touch $@
+setup: $(VENV)/ready  ## an environment with everything, in .venv
+
+# Only the cells' own output is shown: one line a round.
+bald: setup  ## the main job: BALD chooses digits, one at a time (K=1); real MNIST, a few minutes
+	@mkdir -p runs
+	@rm -f runs/bald-k$(K).jsonl
+	$(BIN)/papermill nbs/05_bald.ipynb runs/bald-k$(K).ipynb -p K $(K) -p n_final 40 -p out runs/bald-k$(K).jsonl \
+		--no-progress-bar --stdout-file /dev/stdout --stderr-file /dev/stderr
+	@echo "notebook: runs/bald-k$(K).ipynb   record: runs/bald-k$(K).jsonl"
+
+sync: setup  ## notebooks -> package and README.md, cleaned
+	$(BIN)/nbdev_export
+	$(BIN)/nbdev_clean
+	$(BIN)/jupyter nbconvert --log-level ERROR --to markdown --stdout nbs/index.ipynb | sed 's|(\.\./|(|g' > README.md
+
+# One thread a process: several notebooks run at once.
+test: setup  ## everything that must hold: sync, every notebook, pytest
+	@before="$$(git diff; git status --porcelain)"; $(MAKE) --no-print-directory sync; \
+	test "$$before" = "$$(git diff; git status --porcelain)" || { git --no-pager diff --stat; echo "notebooks, package and README.md were not in sync; they are now: look, and commit"; exit 1; }
+	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --timing --do_print
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests
+
+lab: setup  ## the notebooks in JupyterLab
+	$(BIN)/python -m pip install --quiet jupyterlab
+	$(BIN)/jupyter lab nbs
+
+execute: setup  ## run every notebook and save its outputs
+	OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace nbs/*.ipynb
+	$(BIN)/nbdev_clean
+
+.PHONY: help setup bald sync test lab execute

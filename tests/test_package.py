@@ -1,0 +1,91 @@
+"The package as others have it: built, installed elsewhere, without nbdev, by many processes at once."
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from conftest import ROOT
+
+MODULES = sorted(p.stem for p in (ROOT / "bdal").glob("*.py") if not p.stem.startswith("_"))
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    "The wheel, unpacked in an empty folder: nothing of the source tree is in reach"
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT], check=True)
+    site = folder / "site"
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        wheel.extractall(site)
+    return site
+
+
+def outside(code, site, **env):
+    "Run code in another folder, where only the wheel can be imported, and nbdev, fastcore and IPython cannot"
+    guard = ("import sys, importlib.abc\n"
+             "class No(importlib.abc.MetaPathFinder):\n"
+             "    def find_spec(self, name, *a):\n"
+             "        if name.split('.')[0] in ('nbdev', 'fastcore', 'execnb', 'papermill'): raise ModuleNotFoundError(name)\n"
+             "sys.meta_path.insert(0, No())\n")
+    return subprocess.run([sys.executable, "-c", guard + code], cwd=site, env={**os.environ, "PYTHONPATH": str(site), **env}, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_name_works_from_outside(module, installed):
+    "Each function's body refers only to names that its module has: what passes in a notebook may not pass when imported"
+    run = outside(f"""
+import builtins, dis, types, bdal.{module} as m
+assert m.__file__.startswith({str(installed)!r}), m.__file__
+def codes(code):
+    yield code
+    for c in code.co_consts:
+        if isinstance(c, types.CodeType): yield from codes(c)
+def functions(o):
+    if isinstance(o, type): return [f for v in vars(o).values() for f in functions(getattr(v, 'fget', None) or getattr(v, '__func__', None) or getattr(v, 'func', None) or v)]
+    o = getattr(o, '__wrapped__', o)
+    return [o] if isinstance(o, types.FunctionType) else []
+n = 0
+for name in m.__all__:
+    for f in functions(getattr(m, name)):
+        for code in codes(f.__code__):
+            for i in dis.get_instructions(code):
+                if i.opname == 'LOAD_GLOBAL': assert hasattr(m, i.argval) or hasattr(builtins, i.argval), (name, i.argval); n += 1
+assert n
+""", installed)
+    assert run.returncode == 0, run.stderr
+
+
+def test_installed_package_runs_a_trial(installed, tmp_path):
+    "Data from the wheel alone; one tiny trial without any development tool"
+    run = outside("""
+from bdal.data import mnist, Data
+from bdal.steps import run_trial
+d = mnist()
+small = Data('mnist-500', d.x[:500], d.y[:500], d.x_test[:200], d.y_test[:200], d.classes)
+print(run_trial(small, score='bald', K=5, n_final=30, T=3, schedule='steps 20', record='trial.jsonl', progress=False))
+""", installed, BDAL_HOME=str(tmp_path))
+    assert run.returncode == 0, run.stderr
+    assert "3 rounds, complete" in run.stdout
+    assert (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte").exists()
+
+
+def test_many_processes_unpack_at_once(installed, tmp_path):
+    code = "from bdal.data import mnist; print(mnist().fingerprint)"
+    env = {**os.environ, "BDAL_HOME": str(tmp_path), "PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"}
+    started = [subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    done = [p.communicate(timeout=200) for p in started]
+    assert all(p.returncode == 0 for p in started), [err for _, err in done]
+    assert len({out for out, _ in done}) == 1
+    assert len(list((tmp_path / "MNIST" / "raw").iterdir())) == 4  # no half-written file is left behind
+
+
+def test_settings_ini_is_the_only_source_of_metadata(installed):
+    import configparser
+
+    ini = configparser.ConfigParser()
+    ini.read(ROOT / "settings.ini")
+    meta = next(installed.glob("*.dist-info/METADATA")).read_text()
+    for field, key in (("Name", "lib_name"), ("Version", "version"), ("Summary", "description")):
+        assert f"{field}: {ini['DEFAULT'][key]}" in meta
+    assert not [line for line in meta.splitlines() if line.startswith("Requires-Dist: nbdev") and "extra" not in line]
