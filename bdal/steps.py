@@ -123,7 +123,7 @@ def score_pool(
     if score == "random": return torch.ones(len(pool_idx))
     return torch.cat([f(mc_log_probs(net, x[idx], T, seed, dtype=dtype)) for idx in pool_idx.split(chunk)])
 
-# %% ../nbs/03_steps.ipynb #a08c84b6
+# %% ../nbs/03_steps.ipynb #9c07f465
 DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
 
 @dataclass(frozen=True)
@@ -136,10 +136,10 @@ class Protocol:
     seed:int = 0 # of everything random
     selector:str = "top_k" # name in `SELECTORS`
     coldness:float = 1. # of the stochastic selectors
-    schedule:str = "steps 400" # how long to train, see `schedule`
-    p:object = 0.5 # dropout of `bayesian_cnn`: a probability, or three
+    schedule:str = "steps 300" # how long to train, see `schedule`
+    p:object = (0.25, 0.25, 0.5) # dropout of `bayesian_cnn`: a probability, or three
     batch:int = 64 # images in a mini-batch
-    lr:float = 3e-3 # largest learning rate
+    lr:float = 1e-2 # largest learning rate
     dtype:str = "auto" # arithmetic of training and scoring: "float32", "bfloat16", or "auto", the device's fast one
 
     def __post_init__(self):
@@ -152,6 +152,8 @@ class Protocol:
         for name in ("coldness", "lr"):
             v = getattr(self, name)
             if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 < v < float("inf"): raise ValueError(f"{name} is {v!r}; give a number above 0")
+        ps = self.p if isinstance(self.p, (list, tuple)) else (self.p,)*3
+        if len(ps) != 3 or not all(isinstance(q, (int, float)) and 0 <= q < 1 for q in ps): raise ValueError(f"p is {self.p!r}; give a probability in [0, 1), or three")
 
     def check_sizes(self,
         n_start:int, # labels in the start set
