@@ -214,7 +214,7 @@ def _check_fit(x, y, epochs, steps, batch):
     if (epochs if steps is None else steps) < 1 or batch < 1: raise ValueError(f"epochs {epochs}, steps {steps}, batch {batch}; give 1 or more")
     if not len(x) or len(x) != len(y): raise ValueError(f"{len(x)} inputs and {len(y)} labels; give one label an input, and at least one")
 
-# %% ../nbs/01_model.ipynb #6bbea3d5
+# %% ../nbs/01_model.ipynb #c7b676bc
 def mean_log_probs(
     log_probs_N_T_C:torch.Tensor, # log-probabilities of each sample
 )->torch.Tensor: # log-probabilities of their mean, [N, C]
@@ -232,7 +232,7 @@ def measure(
     right = (predicted == y).float()
     bin = (confidence * bins).long().clamp_max(bins - 1)
     gap = torch.zeros(bins).index_add(0, bin, confidence - right)
-    return dict(accuracy=right.mean().item(), nll=F.nll_loss(log_probs, y).item(), ece=(gap.abs().sum() / len(y)).item(),
+    return dict(accuracy=right.double().mean().item(), nll=F.nll_loss(log_probs.double(), y).item(), ece=(gap.abs().sum() / len(y)).item(),
                 brier=(probs - F.one_hot(y, probs.shape[-1])).square().sum(-1).mean().item())
 
 @dataclass
