@@ -14,8 +14,8 @@ import torch
 import bdal
 
 # %% auto #0
-__all__ = ['derive_seed', 'stream', 'seeded', 'Data', 'bdal_home', 'unpack_mnist', 'mnist', 'show_images', 'torchvision_data',
-           'repeated', 'balanced_start', 'Pool']
+__all__ = ['derive_seed', 'stream', 'seeded', 'as_inputs', 'Data', 'bdal_home', 'unpack_mnist', 'mnist', 'show_images',
+           'torchvision_data', 'repeated', 'balanced_start', 'Pool']
 
 # %% ../nbs/00_data.ipynb #2427b86e
 def derive_seed(
@@ -48,9 +48,12 @@ def seeded(
         torch.manual_seed(derive_seed(seed, purpose, round))
         yield
 
-# %% ../nbs/00_data.ipynb #24add334
-def _as_x(x, name):
-    "Inputs as float32 [N, ...]; bytes become [0, 1]; [N,H,W] becomes [N,1,H,W]"
+# %% ../nbs/00_data.ipynb #5680524b
+def as_inputs(
+    x, # inputs, [N, ...]: array, tensor or list
+    name:str="x", # what to call it in an error
+)->torch.Tensor: # float32 [N, ...]; bytes become [0, 1], [N, H, W] becomes [N, 1, H, W]
+    "Inputs as the rest of bdal wants them, all finite"
     x = torch.as_tensor(np.ascontiguousarray(x) if not torch.is_tensor(x) else x)
     if x.ndim < 2 or not len(x): raise ValueError(f"{name} has shape {list(x.shape)}; give at least one input, as [N, ...]")
     x = x.float().div_(255) if x.dtype == torch.uint8 else x.float()
@@ -87,7 +90,7 @@ def _unpack(dataset):
     if not torch.is_tensor(items[0][0]) and x.ndim == 4: x = x.permute(0, 3, 1, 2)   # pictures come as [H, W, channels]
     return x, np.array([int(y) for _, y in items])
 
-# %% ../nbs/00_data.ipynb #61e8d423
+# %% ../nbs/00_data.ipynb #d6e51ffa
 @dataclass(frozen=True, eq=False)
 class Data:
     "A pool with hidden labels, and a test set, as tensors"
@@ -110,7 +113,7 @@ class Data:
         seed:int=0, # of that split
     )->Data:
         "Data from arrays of one's own, checked"
-        x = _as_x(x, "x")
+        x = as_inputs(x, "x")
         if classes is None:
             seen = np.concatenate([np.asarray(o) for o in (y, y_test) if o is not None])
             text = seen.dtype.kind in "OUS"
@@ -125,7 +128,7 @@ class Data:
             order = torch.randperm(len(x), generator=stream(seed, "test split"))
             test, pool = order[:n_test].sort().values, order[n_test:].sort().values
             return cls(name, x[pool], y[pool], x[test], y[test], classes)
-        x_test = _as_x(x_test, "x_test")
+        x_test = as_inputs(x_test, "x_test")
         if x_test.shape[1:] != x.shape[1:]:
             raise ValueError(f"x has inputs of shape {list(x.shape[1:])}, x_test of {list(x_test.shape[1:])}; make them equal")
         return cls(name, x, y, x_test, _as_y(y_test, len(x_test), classes, "y_test"), classes)
