@@ -43,6 +43,16 @@ records: setup  ## the committed records of 05_bald: random and BALD, K=10, seed
 	$(BIN)/python -c "from bdal.data import mnist; from bdal.steps import run_trial; run_trial(mnist(), score='$${study%:*}', K=10, \
 		n_final=$${study#*:}, seed=$$seed, record='results/$${study%:*}/trial-0$$seed.jsonl')" || exit 1; done; done
 
+# The peers live in an environment of their own, which sees ours: the same torch for all.
+.venv-peers/ready: $(VENV)/ready
+	$(PY) -m venv .venv-peers
+	$(BIN)/python -c "import site, pathlib; print(site.getsitepackages()[0]); print(pathlib.Path().resolve())" > \
+		$$(.venv-peers/bin/python -c "import site; print(site.getsitepackages()[0])")/bdal-main.pth
+	.venv-peers/bin/python -m pip install --quiet baal==2.1.0 batchbald_redux==2.0.5
+	touch $@
+bench: .venv-peers/ready  ## scoring speed, beside baal and batchbald_redux
+	.venv-peers/bin/python benchmarks/scoring.py
+
 lab: setup  ## the notebooks in JupyterLab
 	$(BIN)/python -m pip install --quiet jupyterlab
 	$(BIN)/jupyter lab nbs
@@ -51,4 +61,4 @@ execute: setup  ## run every notebook and save its outputs
 	OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace nbs/*.ipynb
 	$(BIN)/nbdev_clean
 
-.PHONY: help setup bald sync test records lab execute
+.PHONY: bench help setup bald sync test records lab execute

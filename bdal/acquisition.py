@@ -14,7 +14,7 @@ __all__ = ['SCORES', 'SELECTORS', 'lookup', 'score', 'random', 'entropy', 'least
            'mean_std', 'bald', 'selector', 'top_k', 'softmax', 'power', 'softrank', 'Batch', 'acquire',
            'check_contract']
 
-# %% ../nbs/02_acquisition.ipynb #afd6161d
+# %% ../nbs/02_acquisition.ipynb #60cd773b
 SCORES = {}    # name -> function log_probs_N_T_C -> scores_N
 SELECTORS = {} # name -> function scores_N, K, coldness, generator -> positions
 
@@ -30,13 +30,16 @@ def lookup(
     raise ValueError(f"there is no {kind} {name!r}; {hint}choose from {', '.join(registry)}")
 
 def _check_log_probs(log_probs):
-    if not torch.is_tensor(log_probs) or log_probs.ndim != 3 or 0 in log_probs.shape or not log_probs.is_floating_point():
-        raise ValueError(f"a score needs log-probabilities, a float tensor [N, T, C]; this is {getattr(log_probs, 'shape', type(log_probs))}")
+    if (not torch.is_tensor(log_probs) or log_probs.ndim != 3 or 0 in log_probs.shape
+        or not log_probs.is_floating_point()):
+        raise ValueError("a score needs log-probabilities, a float tensor [N, T, C]; "
+                         f"this is {getattr(log_probs, 'shape', type(log_probs))}")
     log_probs = log_probs.float() if log_probs.dtype.itemsize < 4 else log_probs
     off = (log_probs.logsumexp(-1).abs() > 2e-2) | log_probs.isnan().any(-1)
     if off.any():
         n, t = off.nonzero()[0].tolist()
-        raise ValueError(f"these are not log-probabilities: input {n}, sample {t} is {log_probs[n, t, :4].tolist()}...; "
+        raise ValueError(f"these are not log-probabilities: input {n}, sample {t} is "
+                         f"{log_probs[n, t, :4].tolist()}...; "
                          "give log_softmax(logits), without NaN")
     return log_probs
 
@@ -50,7 +53,8 @@ def score(
             log_probs_N_T_C = _check_log_probs(log_probs_N_T_C)
             scores_N, top = f(log_probs_N_T_C), upper(*log_probs_N_T_C.shape[1:])
             if not ((scores_N > -1e-3) & (scores_N < top + 1e-3)).all():
-                raise ArithmeticError(f"{f.__name__} gave values from {scores_N.min():g} to {scores_N.max():g}, outside [0, {top:g}]: a bug in the score")
+                raise ArithmeticError(f"{f.__name__} gave values from {scores_N.min():g} to {scores_N.max():g}, "
+                                      f"outside [0, {top:g}]: a bug in the score")
             return scores_N.clamp(0, top)
         SCORES[f.__name__] = checked
         return checked
@@ -91,7 +95,7 @@ def margin(
     first, second = _mean(log_probs_N_T_C).topk(2, -1).values.exp().unbind(-1)
     return 1 - (first - second)
 
-# %% ../nbs/02_acquisition.ipynb #ded2d271
+# %% ../nbs/02_acquisition.ipynb #a4077899
 @score(upper=lambda T, C: 1 - 1/min(T, C))
 def variation_ratios(
     log_probs_N_T_C:torch.Tensor, # log-probabilities
@@ -104,7 +108,7 @@ def variation_ratios(
 def mean_std(
     log_probs_N_T_C:torch.Tensor, # log-probabilities
 )->torch.Tensor: # [N], in [0, 1/2]
-    "Standard deviation of the probabilities over samples, mean over classes (Kampffmeyer et al. 2016; Gal et al. 2017, section 4)"
+    "Standard deviation of the probabilities over samples, mean over classes (Gal et al. 2017, section 4)"
     return log_probs_N_T_C.exp().std(1, correction=0).mean(-1)
 
 # %% ../nbs/02_acquisition.ipynb #7d6fd392
@@ -176,7 +180,7 @@ def softrank(
     log_rank_N[order] = torch.arange(1, len(order) + 1, dtype=torch.float64).log()
     return _perturbed(-log_rank_N, K, coldness, generator)
 
-# %% ../nbs/02_acquisition.ipynb #13442493
+# %% ../nbs/02_acquisition.ipynb #bfce0fbb
 class Batch(NamedTuple):
     "What was chosen, and its scores"
     indices:torch.Tensor # int64 [K]
@@ -195,12 +199,13 @@ def acquire(
     if not 1 <= K <= N: raise ValueError(f"K is {K}; choose from 1 to {N:,}, the size of the pool")
     if not 0 < coldness < math.inf: raise ValueError(f"coldness is {coldness}; give a positive number")
     if not (ok := torch.isfinite(scores_N)).all():
-        raise ValueError(f"{(~ok).sum()} of {N:,} scores are not finite, the first at position {(~ok).nonzero()[0].item()}; nothing was chosen")
+        raise ValueError(f"{(~ok).sum()} of {N:,} scores are not finite, "
+                         f"the first at position {(~ok).nonzero()[0].item()}; nothing was chosen")
     generator = seed if isinstance(seed, torch.Generator) else stream(seed, "ties")
     at = choose(scores_N.cpu(), K, coldness, generator)
     return Batch(at if pool_idx is None else pool_idx[at], scores_N[at])
 
-# %% ../nbs/02_acquisition.ipynb #a24ddab6
+# %% ../nbs/02_acquisition.ipynb #4145b6dd
 def check_contract(
     score:str, # name in `SCORES`
     selector:str, # name in `SELECTORS`
@@ -216,11 +221,14 @@ def check_contract(
     assert torch.allclose(f(log_probs.flip(1)), scores, atol=1e-6), "the order of the samples matters"
     assert torch.allclose(f(log_probs.flip(2)), scores, atol=1e-6), "the order of the classes matters"
     batch, again = (acquire(scores, K, selector, seed=1) for _ in range(2))
-    assert len(set(batch.indices.tolist())) == K and 0 <= batch.indices.min() and batch.indices.max() < N, "K distinct positions"
-    assert batch.scores.equal(scores[batch.indices]) and batch.indices.equal(again.indices), "scores that belong, by the seed"
+    assert (len(set(batch.indices.tolist())) == K
+            and 0 <= batch.indices.min() and batch.indices.max() < N), "K distinct positions"
+    assert (batch.scores.equal(scores[batch.indices])
+            and batch.indices.equal(again.indices)), "scores that belong, by the seed"
     assert sorted(acquire(scores, N, selector).indices.tolist()) == list(range(N)), "K = N takes the whole pool"
     cold = acquire(scores, K, selector, coldness=1e9)
-    assert torch.allclose(cold.scores.sort().values, scores.topk(K).values.sort().values, atol=1e-5), "cold means the best"
+    assert torch.allclose(cold.scores.sort().values, scores.topk(K).values.sort().values,
+                          atol=1e-5), "cold means the best"
     for bad in (0, N + 1):
         try: acquire(scores, bad, selector)
         except ValueError: pass

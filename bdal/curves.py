@@ -13,12 +13,13 @@ from .steps import Record
 # %% auto #0
 __all__ = ['COLOURS', 'results_folder', 'load', 'mean_interval', 'curve', 'at_labels', 'plot_curves', 'labels_to']
 
-# %% ../nbs/03a_curves.ipynb #f78dbef7
+# %% ../nbs/03a_curves.ipynb #2a5cf72f
 def results_folder()->Path:
     "The project's folder `results`, looked for here and upwards"
     for folder in (here := Path.cwd(), *here.parents):
         if (folder/"settings.ini").exists() and (folder/"results").is_dir(): return folder/"results"
-    raise FileNotFoundError(f"no folder 'results' beside a settings.ini in {here} or above it; run this inside a clone of the project")
+    raise FileNotFoundError(f"no folder 'results' beside a settings.ini in {here} or above it; "
+                            "run this inside a clone of the project")
 
 def load(
     *studies:str, # names of folders in `results`
@@ -28,7 +29,9 @@ def load(
     results, frames = Path(results or results_folder()), []
     for study in studies:
         files = sorted((results/study).glob("trial-*.jsonl"))
-        if not files: raise FileNotFoundError(f"there are no trials in {results/study}; studies there: {sorted(p.name for p in results.iterdir() if p.is_dir())}")
+        if not files:
+            raise FileNotFoundError(f"there are no trials in {results/study}; "
+                                    f"studies there: {sorted(p.name for p in results.iterdir() if p.is_dir())}")
         for record in map(Record, files):
             if not record.header: raise ValueError(f"{record.path} is empty; delete it")
             frames.append(record.table().assign(study=study, seed=record.header["config"]["seed"]))
@@ -54,7 +57,7 @@ def curve(
     rows = {key: (*mean_interval(g[value]), len(g)) for key, g in groups if len(g) == trials[key[0]]}
     return pd.DataFrame(rows, index=["mean", "low", "high", "n"]).T.rename_axis(["study", "n_labelled"])
 
-# %% ../nbs/03a_curves.ipynb #d667a142
+# %% ../nbs/03a_curves.ipynb #ad130db6
 def at_labels(
     frame:pd.DataFrame, # as from `load`
     counts=(20, 50, 100, 150, 200, 300), # numbers of labels
@@ -69,7 +72,8 @@ def at_labels(
     studies = list(dict.fromkeys(frame.study))
     return pd.DataFrame({s: [cell(s, n) for n in counts] for s in studies}, index=pd.Index(counts, name="labels"))
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00") # Okabe & Ito: distinct to the colour-blind too
+# Okabe & Ito: distinct to the colour-blind too
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
 def plot_curves(
     frame:pd.DataFrame, # as from `load`
@@ -81,19 +85,23 @@ def plot_curves(
     "Mean curve and 95 % interval of each study; the legend says how many trials"
     import matplotlib.pyplot as plt
     ax = ax or plt.subplots(figsize=(6, 3.6), layout="constrained")[1]
-    for (study, c), colour, style in zip(curve(frame, value).groupby("study", sort=False), COLOURS, ("-", "--", "-.", ":", "-", "--")):
+    for (study, c), colour, style in zip(curve(frame, value).groupby("study", sort=False), COLOURS,
+                                         ("-", "--", "-.", ":", "-", "--")):
         n, x = int(c.n.iloc[0]), c.index.get_level_values("n_labelled")
         ax.plot(x, c["mean"], style, color=colour, label=f"{study} (n = {n})")
         ax.fill_between(x, c.low.astype(float), c.high.astype(float), color=colour, alpha=.2, lw=0)
     ax.set(xlabel="labelled images", ylabel=value.replace("_", " "), title=title, ylim=ylim)
-    ax.grid(alpha=.3); ax.legend(frameon=False, loc="best", title="mean over trials, shaded: 95 % t-interval of the mean", title_fontsize=7)
+    ax.grid(alpha=.3)
+    ax.legend(frameon=False, loc="best", title="mean over trials, shaded: 95 % t-interval of the mean",
+              title_fontsize=7)
     return ax
 
-# %% ../nbs/03a_curves.ipynb #cdf14843
+# %% ../nbs/03a_curves.ipynb #a1efb8f2
 def labels_to(
     frame:pd.DataFrame, # as from `load`
     level:float=0.9, # test accuracy
 )->pd.Series: # indexed by study and seed; inf: never
     "Labels at which each trial first reaches an accuracy"
     def first(g): return g.n_labelled[g.test_accuracy >= level].min() if (g.test_accuracy >= level).any() else np.inf
-    return frame.groupby(["study", "seed"], sort=False)[["n_labelled", "test_accuracy"]].apply(first).rename(f"labels to {level:.0%}")
+    return (frame.groupby(["study", "seed"], sort=False)[["n_labelled", "test_accuracy"]]
+            .apply(first).rename(f"labels to {level:.0%}"))

@@ -48,20 +48,21 @@ def seeded(
         torch.manual_seed(derive_seed(seed, purpose, round))
         yield
 
-# %% ../nbs/00_data.ipynb #5680524b
+# %% ../nbs/00_data.ipynb #eb9d1b23
 def as_inputs(
     x, # inputs, [N, ...]: array, tensor or list
     name:str="x", # what to call it in an error
 )->torch.Tensor: # float32 [N, ...]; bytes become [0, 1], [N, H, W] becomes [N, 1, H, W]
     "Inputs as the rest of bdal wants them, all finite"
     x = torch.as_tensor(np.ascontiguousarray(x) if not torch.is_tensor(x) else x)
-    if x.ndim < 2 or not len(x): raise ValueError(f"{name} has shape {list(x.shape)}; give at least one input, as [N, ...]")
+    if x.ndim < 2 or not len(x):
+        raise ValueError(f"{name} has shape {list(x.shape)}; give at least one input, as [N, ...]")
     x = x.float().div_(255) if x.dtype == torch.uint8 else x.float()
     if x.ndim == 3: x = x[:, None]
     if not (ok := torch.isfinite(x).flatten(1).all(1)).all():
         bad = (~ok).nonzero().flatten()
-        raise ValueError(f"{name} has NaN or infinite values in {len(bad)} of {len(x)} inputs, the first at index {bad[0]}; "
-                         "repair or drop them")
+        raise ValueError(f"{name} has NaN or infinite values in {len(bad)} of {len(x)} inputs, "
+                         f"the first at index {bad[0]}; repair or drop them")
     return x.contiguous()
 
 def _as_y(y, n, classes, name):
@@ -73,24 +74,28 @@ def _as_y(y, n, classes, name):
         if unknown := sorted({str(c) for c in y} - set(number)):
             raise ValueError(f"{name} has labels that `classes` does not name: {unknown[:5]}")
         return torch.tensor([number[str(c)] for c in y])
-    if y.dtype.kind == "f" and not (y == y.round()).all(): raise ValueError(f"{name} has fractional labels; give class indices")
+    if y.dtype.kind == "f" and not (y == y.round()).all():
+        raise ValueError(f"{name} has fractional labels; give class indices")
     y = torch.as_tensor(y.astype(np.int64))
     if y.min() < 0 or y.max() >= len(classes):
-        raise ValueError(f"{name} has labels from {y.min()} to {y.max()}; with {len(classes)} classes, give 0 to {len(classes)-1}")
+        raise ValueError(f"{name} has labels from {y.min()} to {y.max()}; "
+                         f"with {len(classes)} classes, give 0 to {len(classes)-1}")
     return y
 
-# %% ../nbs/00_data.ipynb #0b764a8b
+# %% ../nbs/00_data.ipynb #4cf8c843
 def _unpack(dataset):
     "All items of a torch data set, as one array of inputs and one of labels"
     items = [dataset[i] for i in range(len(dataset))]
     xs = [x if torch.is_tensor(x) else torch.as_tensor(np.array(x)) for x, _ in items]
     if len(shapes := {tuple(x.shape) for x in xs}) > 1:
-        raise ValueError(f"the items have different shapes: {sorted(shapes)[:3]}; give the data set a transform that makes them equal")
+        raise ValueError(f"the items have different shapes: {sorted(shapes)[:3]}; "
+                         "give the data set a transform that makes them equal")
     x = torch.stack(xs)
-    if not torch.is_tensor(items[0][0]) and x.ndim == 4: x = x.permute(0, 3, 1, 2)   # pictures come as [H, W, channels]
+    # pictures come as [H, W, channels]
+    if not torch.is_tensor(items[0][0]) and x.ndim == 4: x = x.permute(0, 3, 1, 2)
     return x, np.array([int(y) for _, y in items])
 
-# %% ../nbs/00_data.ipynb #d6e51ffa
+# %% ../nbs/00_data.ipynb #25b07a71
 @dataclass(frozen=True, eq=False)
 class Data:
     "A pool with hidden labels, and a test set, as tensors"
@@ -119,18 +124,21 @@ class Data:
             text = seen.dtype.kind in "OUS"
             classes = sorted({str(c) for c in seen}) if text else range(int(seen.max()) + 1)
         classes = tuple(str(c) for c in classes)
-        if len(classes) < 2: raise ValueError(f"{len(classes)} class is nothing to learn; give labels of at least two")
+        if len(classes) < 2:
+            raise ValueError(f"{len(classes)} class is nothing to learn; give labels of at least two")
         y = _as_y(y, len(x), classes, "y")
         if (x_test is None) != (y_test is None): raise ValueError("give x_test and y_test together, or neither")
         if x_test is None:
             n_test = round(test_size * len(x))
-            if not 0 < n_test < len(x): raise ValueError(f"test_size {test_size} of {len(x)} inputs leaves {n_test} to test on; change it")
+            if not 0 < n_test < len(x):
+                raise ValueError(f"test_size {test_size} of {len(x)} inputs leaves {n_test} to test on; change it")
             order = torch.randperm(len(x), generator=stream(seed, "test split"))
             test, pool = order[:n_test].sort().values, order[n_test:].sort().values
             return cls(name, x[pool], y[pool], x[test], y[test], classes)
         x_test = as_inputs(x_test, "x_test")
         if x_test.shape[1:] != x.shape[1:]:
-            raise ValueError(f"x has inputs of shape {list(x.shape[1:])}, x_test of {list(x_test.shape[1:])}; make them equal")
+            raise ValueError(f"x has inputs of shape {list(x.shape[1:])}, x_test of {list(x_test.shape[1:])}; "
+                             "make them equal")
         return cls(name, x, y, x_test, _as_y(y_test, len(x_test), classes, "y_test"), classes)
 
     @classmethod
@@ -156,10 +164,10 @@ class Data:
 
     def __len__(self): return len(self.x)
     def __repr__(self):
-        return (f"Data {self.name!r}: {len(self.x):,} in the pool, {len(self.x_test):,} to test, inputs {list(self.x.shape[1:])}, "
-                f"{len(self.classes)} classes, fingerprint {self.fingerprint}")
+        return (f"Data {self.name!r}: {len(self.x):,} in the pool, {len(self.x_test):,} to test, "
+                f"inputs {list(self.x.shape[1:])}, {len(self.classes)} classes, fingerprint {self.fingerprint}")
 
-# %% ../nbs/00_data.ipynb #20034f5a
+# %% ../nbs/00_data.ipynb #6563a13f
 _MNIST = { # file: (SHA-256 packed, SHA-256 unpacked)
     "train-images-idx3-ubyte": ("8f41e9b4abc124dc3d209e86f7ea714a81f80edea40b565a4781dec7bd67c6e2",
                                 "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
@@ -181,7 +189,9 @@ def _write_whole(path, content):
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as f: f.write(content)
         os.chmod(f.name, 0o644)
         os.replace(f.name, path)
-    except OSError as e: raise OSError(f"cannot write {path} ({e.strerror}); set BDAL_HOME to a folder with room that you may write") from e
+    except OSError as e:
+        raise OSError(f"cannot write {path} ({e.strerror}); "
+                      "set BDAL_HOME to a folder with room that you may write") from e
 
 def unpack_mnist(
     home:Path|None=None, # folder to unpack into; none: `bdal_home()`
@@ -193,13 +203,15 @@ def unpack_mnist(
     for name, (sha_packed, sha) in _MNIST.items():
         target, source = home/"MNIST"/"raw"/name, packed/f"{name}.xz"
         if not target.exists():
-            if not source.exists(): raise FileNotFoundError(f"{source} is missing from the package; install bdal again")
+            if not source.exists():
+                raise FileNotFoundError(f"{source} is missing from the package; install bdal again")
             content = source.read_bytes()
             if hashlib.sha256(content).hexdigest() != sha_packed:
                 raise ValueError(f"{source} is damaged ({len(content):,} bytes, wrong SHA-256); install bdal again")
             _write_whole(target, lzma.decompress(content))
         if hashlib.sha256(target.read_bytes()).hexdigest() != sha:
-            raise ValueError(f"{target} is not MNIST's ({target.stat().st_size:,} bytes, wrong SHA-256): cut short or changed; "
+            raise ValueError(f"{target} is not MNIST's ({target.stat().st_size:,} bytes, wrong SHA-256): "
+                             "cut short or changed; "
                              "delete it, and it is unpacked afresh, or set BDAL_HOME to another folder")
     return home
 
@@ -213,7 +225,7 @@ def mnist(
     train, test = MNIST(root, train=True), MNIST(root, train=False)
     return Data.from_arrays(train.data, train.targets, test.data, test.targets, classes=range(10), name="mnist")
 
-# %% ../nbs/00_data.ipynb #475f0ab8
+# %% ../nbs/00_data.ipynb #7a00dd8c
 def show_images(
     x, # images, [n, 1 or 3, H, W]
     titles=None, # a text per image, [n]
@@ -223,7 +235,8 @@ def show_images(
     "Draw images in a grid, and return the figure"
     import matplotlib.pyplot as plt
     rows = -(-len(x) // cols)
-    fig, axes = plt.subplots(rows, cols, figsize=(size*cols, size*rows*(1.25 if titles is not None else 1)), squeeze=False)
+    fig, axes = plt.subplots(rows, cols, figsize=(size*cols, size*rows*(1.25 if titles is not None else 1)),
+                             squeeze=False)
     for ax in axes.flat: ax.axis("off")
     for i, (ax, image) in enumerate(zip(axes.flat, x)):
         ax.imshow(image.permute(1, 2, 0).cpu(), cmap="gray_r", vmin=0, vmax=1)
@@ -231,7 +244,7 @@ def show_images(
     plt.close(fig)
     return fig
 
-# %% ../nbs/00_data.ipynb #33d97c74
+# %% ../nbs/00_data.ipynb #28f33acf
 def torchvision_data(
     name:str, # class in torchvision.datasets, such as "FashionMNIST"
     home:Path|None=None, # folder for the files; none: `bdal_home()`
@@ -241,15 +254,18 @@ def torchvision_data(
     "A labelled image data set of torchvision's, train part as the pool"
     from torchvision import datasets
     root, cls = Path(home or bdal_home()), getattr(datasets, name, None)
-    if cls is None: raise ValueError(f"torchvision.datasets has no {name!r}; names look like 'FashionMNIST', 'KMNIST', 'CIFAR10'")
+    if cls is None:
+        raise ValueError(f"torchvision.datasets has no {name!r}; names look like 'FashionMNIST', 'KMNIST', 'CIFAR10'")
     part = "train" if "train" in inspect.signature(cls).parameters else "split"
     train, test = (True, False) if part == "train" else ("train", "test")
-    try: return Data.from_dataset(*(cls(root, **{part: which}, download=download, **kwargs) for which in (train, test)), name=name.lower())
+    try:
+        return Data.from_dataset(*(cls(root, **{part: which}, download=download, **kwargs)
+                                   for which in (train, test)), name=name.lower())
     except (RuntimeError, OSError) as e:
         raise OSError(f"{name} is not whole in {root} and could not be had ({e}); connect to a network, "
                       f"or put the files there as torchvision lays them out") from e
 
-# %% ../nbs/00_data.ipynb #33e1ad0c
+# %% ../nbs/00_data.ipynb #97941c44
 def repeated(
     data:Data, # what to repeat
     times:int=3, # copies of each pool image; copy c of image i has index c*N + i
@@ -260,9 +276,10 @@ def repeated(
     if times < 1 or noise < 0: raise ValueError(f"times is {times} and noise {noise}; give times >= 1 and noise >= 0")
     x = data.x.repeat(times, *[1]*(data.x.ndim - 1))
     if noise: x += noise * torch.randn(x.shape, generator=stream(seed, "repeat noise"))
-    return Data(f"{data.name} x{times} noise {noise:g}", x, data.y.repeat(times), data.x_test, data.y_test, data.classes)
+    return Data(f"{data.name} x{times} noise {noise:g}", x, data.y.repeat(times),
+                data.x_test, data.y_test, data.classes)
 
-# %% ../nbs/00_data.ipynb #48973365
+# %% ../nbs/00_data.ipynb #da3879d1
 def balanced_start(
     y, # labels, int64 [N]
     per_class:int=2, # images of each class
@@ -276,11 +293,12 @@ def balanced_start(
     for c in range(int(y.max()) + 1):
         of_class = order[y[order] == c]
         if len(of_class) < per_class:
-            raise ValueError(f"class {c} has {len(of_class)} images to draw from, the start set needs {per_class}; lower per_class")
+            raise ValueError(f"class {c} has {len(of_class)} images to draw from, the start set needs {per_class}; "
+                             "lower per_class")
         start.append(of_class[:per_class])
     return torch.cat(start)
 
-# %% ../nbs/00_data.ipynb #eeeed1ec
+# %% ../nbs/00_data.ipynb #dfa342ea
 class Pool:
     "Which of N inputs are labelled; indices always count in the full set"
     def __init__(self,
@@ -297,9 +315,11 @@ class Pool:
         "Refuse indices that cannot be labelled: outside the full set, labelled already, or given twice"
         idx = torch.as_tensor(pool_idx, dtype=torch.int64).flatten()
         for i in idx.tolist():
-            if not 0 <= i < len(self.open): raise IndexError(f"index {i} is outside the full set; give 0 to {len(self.open)-1}")
+            if not 0 <= i < len(self.open):
+                raise IndexError(f"index {i} is outside the full set; give 0 to {len(self.open)-1}")
             if not self.open[i]: raise ValueError(f"index {i} is labelled already; give unlabelled ones")
-        if len(idx.unique()) < len(idx): raise ValueError(f"an index stands twice among {idx[:10].tolist()}; give each once")
+        if len(idx.unique()) < len(idx):
+            raise ValueError(f"an index stands twice among {idx[:10].tolist()}; give each once")
         return idx
 
     def label(self,

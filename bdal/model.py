@@ -16,7 +16,7 @@ from .data import seeded, stream
 __all__ = ['draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'consistent', 'sampling', 'mc_log_probs',
            'auto_dtype', 'fit', 'mean_log_probs', 'measure', 'Evaluation', 'evaluate']
 
-# %% ../nbs/01_model.ipynb #7f8e4a8b
+# %% ../nbs/01_model.ipynb #be002e72
 def draw_masks(
     T:int, # masks
     shape, # of one mask, without the batch axis
@@ -37,7 +37,8 @@ class ConsistentDropout(nn.Dropout):
         x:torch.Tensor, # activations, [B, ...]
     )->torch.Tensor: # the same shape
         if self.T is None: return super().forward(x)
-        if self.masks is None: self.masks = draw_masks(self.T, self.mask_shape(x), self.p, self.generator).to(x.device, x.dtype)
+        if self.masks is None:
+            self.masks = draw_masks(self.T, self.mask_shape(x), self.p, self.generator).to(x.device, x.dtype)
         return x * self.masks[self.t]
 
 class ConsistentDropout2d(ConsistentDropout):
@@ -49,7 +50,7 @@ class ConsistentDropout2d(ConsistentDropout):
         if self.T is None: return torch.feature_dropout(x, self.p, self.training)
         return super().forward(x)
 
-# %% ../nbs/01_model.ipynb #656e383b
+# %% ../nbs/01_model.ipynb #59ca9b35
 def bayesian_cnn(
     classes:int=10, # C
     p=0.5, # dropout probability; or three: after each convolution and after the linear layer
@@ -62,7 +63,9 @@ def bayesian_cnn(
         if not 0 <= q < 1: raise ValueError(f"a dropout probability is {q}; give 0 <= p < 1")
     channels, h, w = in_shape
     h, w = (((n - 4)//2 - 4)//2 for n in (h, w))
-    if min(h, w) < 1: raise ValueError(f"inputs of {list(in_shape)} are too small for two 5x5 convolutions; give 16 x 16 or more, or a net of your own")
+    if min(h, w) < 1:
+        raise ValueError(f"inputs of {list(in_shape)} are too small for two 5x5 convolutions; "
+                         "give 16 x 16 or more, or a net of your own")
     with seeded(seed, "weights"):
         return nn.Sequential(
             nn.Conv2d(channels, 32, 5), nn.MaxPool2d(2), nn.ReLU(), ConsistentDropout2d(p1),
@@ -70,15 +73,17 @@ def bayesian_cnn(
             nn.Flatten(), nn.Linear(64*h*w, 128), nn.ReLU(), ConsistentDropout(p3),
             nn.Linear(128, classes))
 
-# %% ../nbs/01_model.ipynb #e80ea599
+# %% ../nbs/01_model.ipynb #cdb61390
 def consistent(
     net:nn.Module, # a network with dropout layers
 )->nn.Module: # `net` itself where its dropout is consistent already; else a copy
     "The same network with consistent dropout"
-    plain = {nn.Dropout: ConsistentDropout, nn.Dropout1d: ConsistentDropout2d, nn.Dropout2d: ConsistentDropout2d, nn.Dropout3d: ConsistentDropout2d}
+    plain = {nn.Dropout: ConsistentDropout, nn.Dropout1d: ConsistentDropout2d,
+             nn.Dropout2d: ConsistentDropout2d, nn.Dropout3d: ConsistentDropout2d}
     kinds = {type(m) for m in net.modules()}
     if not kinds & {*plain, ConsistentDropout, ConsistentDropout2d}:
-        raise ValueError(f"{type(net).__name__} has no dropout layer, so all its samples would be equal; add nn.Dropout or nn.Dropout2d as a module")
+        raise ValueError(f"{type(net).__name__} has no dropout layer, so all its samples would be equal; "
+                         "add nn.Dropout or nn.Dropout2d as a module")
     if not kinds & plain.keys(): return net
     def swap(module):
         for name, child in module.named_children():
@@ -107,7 +112,7 @@ def sampling(
         net.train(was_training)
         for m in layers: m.T = m.masks = m.generator = None
 
-# %% ../nbs/01_model.ipynb #f9ff6116
+# %% ../nbs/01_model.ipynb #b456feea
 def _split_prefix(net):
     "The layers before the first dropout, and the rest"
     if not isinstance(net, nn.Sequential): return nn.Identity(), net
@@ -125,7 +130,9 @@ def _loop(net, x, T, seed, chunk):
             for t in range(T):
                 switch(t)
                 log_probs = rest(h).float().log_softmax(-1)
-                if log_probs.ndim != 2: raise ValueError(f"the network gives {list(log_probs.shape)} for {len(h)} inputs; it must give logits [B, C]")
+                if log_probs.ndim != 2:
+                    raise ValueError(f"the network gives {list(log_probs.shape)} for {len(h)} inputs; "
+                                     "it must give logits [B, C]")
                 if out is None: out = torch.empty(len(x), T, log_probs.shape[-1])
                 out[i:i+chunk, t] = log_probs.cpu()
     return out
@@ -144,18 +151,22 @@ def mc_log_probs(
     if chunk is not None and chunk < 1: raise ValueError(f"chunk is {chunk}; give 1 or more inputs")
     if not len(x): raise ValueError("no inputs to predict; give at least one")
     net = consistent(net)
-    out = thinned_log_probs(net, x, T, seed, chunk, dtype) if fast and not cannot_thin(net) else _loop(net, x, T, seed, chunk or 256)
-    if not torch.isfinite(out).all(): raise FloatingPointError("the network gives NaN or infinite logits: training has diverged; lower the learning rate")
+    out = (thinned_log_probs(net, x, T, seed, chunk, dtype) if fast and not cannot_thin(net)
+           else _loop(net, x, T, seed, chunk or 256))
+    if not torch.isfinite(out).all():
+        raise FloatingPointError("the network gives NaN or infinite logits: training has diverged; "
+                                 "lower the learning rate")
     return out
 
-# %% ../nbs/01_model.ipynb #208e0281
+# %% ../nbs/01_model.ipynb #77906c73
 def auto_dtype(
     device="cpu", # where to compute
 )->torch.dtype: # bfloat16 where the hardware multiplies it natively, else float32
     "The fast number format of a device"
     device = torch.device(device)
     if device.type == "cuda": return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    native = device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    native = (device.type == "cpu" and torch.backends.mkldnn.is_available()
+              and torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return torch.bfloat16 if native else torch.float32
 
 def _batches(n, batch, epochs, steps, generator):
@@ -167,7 +178,7 @@ def _batches(n, batch, epochs, steps, generator):
             done += 1
             if done == steps: return
 
-# %% ../nbs/01_model.ipynb #3f848c60
+# %% ../nbs/01_model.ipynb #dca39373
 def fit(
     net:nn.Module, # trained in place
     x:torch.Tensor, # inputs, [n, ...]
@@ -198,7 +209,8 @@ def fit(
     losses = []
     with seeded(seed, "fit"):
         batches = _batches(n, batch, epochs, steps, stream(seed, "order"))
-        for step, idx in enumerate(tqdm(batches, total=total, desc="fit", leave=False, disable=None if progress is None else not progress), 1):
+        for step, idx in enumerate(tqdm(batches, total=total, desc="fit", leave=False,
+                                        disable=None if progress is None else not progress), 1):
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
                 loss = F.cross_entropy(net(x[idx].contiguous(**layout)).float(), y[idx])
             opt.zero_grad(); loss.backward(); opt.step()
@@ -206,15 +218,20 @@ def fit(
             losses.append(loss.detach())
             if each_epoch and step % per_epoch == 0: each_epoch(step // per_epoch, net); net.train()
     losses = torch.stack(losses).float().cpu()
-    if not torch.isfinite(losses).all(): raise FloatingPointError(f"the loss is not finite from step {int((~torch.isfinite(losses)).nonzero()[0])} on; lower lr from {lr:g}")
+    if not torch.isfinite(losses).all():
+        raise FloatingPointError("the loss is not finite from step "
+                                 f"{int((~torch.isfinite(losses)).nonzero()[0])} on; lower lr from {lr:g}")
     return losses
 
 def _check_fit(x, y, epochs, steps, batch):
-    if (epochs is None) == (steps is None): raise ValueError(f"epochs is {epochs} and steps {steps}; give one of them")
-    if (epochs if steps is None else steps) < 1 or batch < 1: raise ValueError(f"epochs {epochs}, steps {steps}, batch {batch}; give 1 or more")
-    if not len(x) or len(x) != len(y): raise ValueError(f"{len(x)} inputs and {len(y)} labels; give one label an input, and at least one")
+    if (epochs is None) == (steps is None):
+        raise ValueError(f"epochs is {epochs} and steps {steps}; give one of them")
+    if (epochs if steps is None else steps) < 1 or batch < 1:
+        raise ValueError(f"epochs {epochs}, steps {steps}, batch {batch}; give 1 or more")
+    if not len(x) or len(x) != len(y):
+        raise ValueError(f"{len(x)} inputs and {len(y)} labels; give one label an input, and at least one")
 
-# %% ../nbs/01_model.ipynb #c7b676bc
+# %% ../nbs/01_model.ipynb #d7102aec
 def mean_log_probs(
     log_probs_N_T_C:torch.Tensor, # log-probabilities of each sample
 )->torch.Tensor: # log-probabilities of their mean, [N, C]
@@ -232,7 +249,8 @@ def measure(
     right = (predicted == y).float()
     bin = (confidence * bins).long().clamp_max(bins - 1)
     gap = torch.zeros(bins).index_add(0, bin, confidence - right)
-    return dict(accuracy=right.double().mean().item(), nll=F.nll_loss(log_probs.double(), y).item(), ece=(gap.abs().sum() / len(y)).item(),
+    return dict(accuracy=right.double().mean().item(), nll=F.nll_loss(log_probs.double(), y).item(),
+                ece=(gap.abs().sum() / len(y)).item(),
                 brier=(probs - F.one_hot(y, probs.shape[-1])).square().sum(-1).mean().item())
 
 @dataclass
@@ -256,4 +274,5 @@ def evaluate(
     if len(x) != len(y): raise ValueError(f"{len(x)} inputs and {len(y)} labels; give one label an input")
     log_probs = mc_log_probs(net, x, T, seed, **kwargs)
     samples = [measure(log_probs[:, t], y) for t in range(T)]
-    return Evaluation(**measure(mean_log_probs(log_probs), y), per_sample={k: [s[k] for s in samples] for k in samples[0]})
+    return Evaluation(**measure(mean_log_probs(log_probs), y),
+                      per_sample={k: [s[k] for s in samples] for k in samples[0]})

@@ -20,7 +20,7 @@ from .acquisition import SCORES, SELECTORS, acquire, lookup
 __all__ = ['FORMAT', 'DTYPES', 'schedule', 'Record', 'score_pool', 'Protocol', 'Learner', 'run_round', 'run_trial', 'round_line',
            'check_parameters']
 
-# %% ../nbs/03_steps.ipynb #fdcf4c96
+# %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
     spec:str, # "epochs E", "steps S" or "heuristic"
     n:int, # labels to train on
@@ -28,10 +28,12 @@ def schedule(
     "How long to train on n labels"
     if spec == "heuristic": return dict(epochs=200 if n < 100 else 100 if n < 400 else 50 if n < 1000 else 10)
     match str(spec).split():
-        case ["epochs" | "steps" as unit, number] if number.isdecimal() and int(number) > 0: return {unit: int(number)}
-    raise ValueError(f"there is no schedule {spec!r}; give 'steps 400', 'epochs 10' (any number from 1), or 'heuristic'")
+        case ["epochs" | "steps" as unit, number] if number.isdecimal() and int(number) > 0:
+            return {unit: int(number)}
+    raise ValueError(f"there is no schedule {spec!r}; "
+                     "give 'steps 400', 'epochs 10' (any number from 1), or 'heuristic'")
 
-# %% ../nbs/03_steps.ipynb #01366c62
+# %% ../nbs/03_steps.ipynb #80be681f
 FORMAT = 1 # of the record; another number is another meaning
 _OPEN = WeakValueDictionary() # records that this process is writing
 
@@ -56,11 +58,15 @@ class Record:
         whole, _, self._torn = content.rpartition(b"\n")
         try:
             self.header, *self.rounds = [json.loads(line) for line in whole.splitlines()] or [None]
-            if self.header and not isinstance(self.header["config"], dict): raise ValueError("its header has no configuration")
-            if self.header and self.header["format"] != FORMAT: raise ValueError(f"its format is {self.header['format']}, this bdal reads {FORMAT}")
-            if [row["round"] for row in self.rounds] != list(range(len(self.rounds))): raise ValueError("its rounds are not 0, 1, 2, ...")
+            if self.header and not isinstance(self.header["config"], dict):
+                raise ValueError("its header has no configuration")
+            if self.header and self.header["format"] != FORMAT:
+                raise ValueError(f"its format is {self.header['format']}, this bdal reads {FORMAT}")
+            if [row["round"] for row in self.rounds] != list(range(len(self.rounds))):
+                raise ValueError("its rounds are not 0, 1, 2, ...")
         except (ValueError, KeyError, TypeError) as e:
-            raise ValueError(f"{self.path} is not a record of a trial ({e}); move it away, or give another path") from e
+            raise ValueError(f"{self.path} is not a record of a trial ({e}); "
+                             "move it away, or give another path") from e
 
     def start(self,
         header:dict, # what the trial is
@@ -76,7 +82,9 @@ class Record:
         there, here = self.header and self.header["config"], header["config"]
         if there and (differ := [k for k in here if there.get(k) != here[k]]):
             self.close()
-            raise ValueError(f"{self.path} is the record of another trial: " + "; ".join(f"{k} is {there.get(k)!r} there, {here[k]!r} here" for k in differ) + "; give another path")
+            raise ValueError(f"{self.path} is the record of another trial: "
+                             + "; ".join(f"{k} is {there.get(k)!r} there, {here[k]!r} here" for k in differ)
+                             + "; give another path")
 
     def _open(self):
         try:
@@ -84,7 +92,9 @@ class Record:
             name = str(self.path.resolve())
             if name in _OPEN: _OPEN[name].close()   # a cell of a notebook that is run again takes over
             self._file = open(self.path, "a+b", buffering=0)
-        except OSError as e: raise OSError(f"cannot write the record {self.path} ({e.strerror}); give a path in a folder that you may write") from e
+        except OSError as e:
+            raise OSError(f"cannot write the record {self.path} ({e.strerror}); "
+                          "give a path in a folder that you may write") from e
         if not _lock(self._file):
             self.close()
             raise RuntimeError(f"{self.path} is being written by another process; wait for it, or give another path")
@@ -104,16 +114,20 @@ class Record:
 
     def _write(self, entry):
         if not self.path: return
-        if not self._file: raise RuntimeError(f"{self.path} was closed, or taken over by another Learner of this notebook; make the Learner again")
+        if not self._file:
+            raise RuntimeError(f"{self.path} was closed, or taken over by another Learner of this notebook; "
+                               "make the Learner again")
         line, size = (json.dumps(entry, allow_nan=False) + "\n").encode(), os.fstat(self._file.fileno()).st_size
         try:
-            if not self.path.exists() or not os.path.samestat(os.fstat(self._file.fileno()), os.stat(self.path)): raise FileNotFoundError(2, "the file has been moved or deleted")
+            if not self.path.exists() or not os.path.samestat(os.fstat(self._file.fileno()), os.stat(self.path)):
+                raise FileNotFoundError(2, "the file has been moved or deleted")
             if self._file.write(line) != len(line): raise OSError(28, "no space left")
             os.fsync(self._file.fileno())
         except OSError as e:
             try: self._file.truncate(size)   # no half line
             except OSError: pass
-            raise OSError(f"cannot write round {len(self.rounds)} to {self.path} ({e.strerror}); what came before is whole: mend the cause, and run again") from e
+            raise OSError(f"cannot write round {len(self.rounds)} to {self.path} ({e.strerror}); "
+                          "what came before is whole: mend the cause, and run again") from e
 
     def close(self):
         "Let the file go"
@@ -129,14 +143,17 @@ class Record:
         return pd.DataFrame([{k: v for k, v in row.items() if not isinstance(v, list)} for row in self.rounds])
     def __repr__(self):
         what = self.header and f"{self.header['config']['score']}, seed {self.header['config']['seed']}"
-        return f"Record of {what or 'nothing'}: {len(self.rounds)} rounds{', complete' if self.complete else ''}, {self.path or 'in memory'}"
+        return (f"Record of {what or 'nothing'}: {len(self.rounds)} rounds"
+                f"{', complete' if self.complete else ''}, {self.path or 'in memory'}")
 
-# %% ../nbs/03_steps.ipynb #1c518b68
+# %% ../nbs/03_steps.ipynb #8d53adb4
 def _git_commit():
     "Commit of the source tree that bdal runs from, with '+' if it was changed since; none: installed"
     here = Path(bdal.__file__).resolve().parent.parent
     if not (here/".git").exists(): return None
-    def git(*args): return subprocess.run(["git", "-C", str(here), *args], capture_output=True, text=True, timeout=10).stdout.strip()
+    def git(*args):
+        return subprocess.run(["git", "-C", str(here), *args],
+                              capture_output=True, text=True, timeout=10).stdout.strip()
     try: return git("rev-parse", "HEAD")[:12] + ("+" if git("status", "--porcelain", "--", "bdal") else "")
     except (OSError, subprocess.SubprocessError): return None
 
@@ -161,7 +178,7 @@ def score_pool(
     if score == "random": return torch.ones(len(pool_idx))
     return torch.cat([f(mc_log_probs(net, x[idx], T, seed, dtype=dtype)) for idx in pool_idx.split(chunk)])
 
-# %% ../nbs/03_steps.ipynb #9c07f465
+# %% ../nbs/03_steps.ipynb #4b6bf336
 DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
 
 @dataclass(frozen=True)
@@ -181,28 +198,36 @@ class Protocol:
     dtype:str = "auto" # arithmetic of training and scoring: "float32", "bfloat16", or "auto", the device's fast one
 
     def __post_init__(self):
-        lookup(SCORES, self.score, "score"); lookup(SELECTORS, self.selector, "selector"); lookup(DTYPES, self.dtype, "dtype")
+        lookup(SCORES, self.score, "score")
+        lookup(SELECTORS, self.selector, "selector")
+        lookup(DTYPES, self.dtype, "dtype")
         schedule(self.schedule, 1)
         for name in ("K", "T", "batch", "seed", "n_final"):
             v, low = getattr(self, name), 0 if name == "seed" else 1
             if v is None and name == "n_final": continue
-            if isinstance(v, bool) or not isinstance(v, int) or v < low: raise ValueError(f"{name} is {v!r}; give a whole number from {low}")
+            if isinstance(v, bool) or not isinstance(v, int) or v < low:
+                raise ValueError(f"{name} is {v!r}; give a whole number from {low}")
         for name in ("coldness", "lr"):
             v = getattr(self, name)
-            if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 < v < float("inf"): raise ValueError(f"{name} is {v!r}; give a number above 0")
+            if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 < v < float("inf"):
+                raise ValueError(f"{name} is {v!r}; give a number above 0")
         ps = self.p if isinstance(self.p, (list, tuple)) else (self.p,)*3
-        if len(ps) != 3 or not all(isinstance(q, (int, float)) and 0 <= q < 1 for q in ps): raise ValueError(f"p is {self.p!r}; give a probability in [0, 1), or three")
+        if len(ps) != 3 or not all(isinstance(q, (int, float)) and 0 <= q < 1 for q in ps):
+            raise ValueError(f"p is {self.p!r}; give a probability in [0, 1), or three")
 
     def check_sizes(self,
         n_start:int, # labels in the start set
         N:int, # inputs in the full set
     ):
         "Do the numbers fit the pool?"
-        if self.K > N - n_start: raise ValueError(f"K is {self.K:,}, and the pool holds {N - n_start:,} unlabelled images; choose K from 1 to {N - n_start:,}")
+        if self.K > N - n_start:
+            raise ValueError(f"K is {self.K:,}, and the pool holds {N - n_start:,} unlabelled images; "
+                             f"choose K from 1 to {N - n_start:,}")
         if self.n_final is not None and not n_start <= self.n_final <= N:
-            raise ValueError(f"n_final is {self.n_final:,}; choose from {n_start:,}, the size of the start set, to {N:,}, that of the full set")
+            raise ValueError(f"n_final is {self.n_final:,}; "
+                             f"choose from {n_start:,}, the size of the start set, to {N:,}, that of the full set")
 
-# %% ../nbs/03_steps.ipynb #2a1cfe45
+# %% ../nbs/03_steps.ipynb #6f0664aa
 class Learner:
     "Asks which images to label, is told their labels, keeps the record"
     def __init__(self,
@@ -224,7 +249,8 @@ class Learner:
         idx, labels = (torch.as_tensor(o, dtype=torch.int64).flatten() for o in start)
         if not len(idx): raise ValueError("start is empty; give (indices, labels) of a few images of each class")
         self.protocol.check_sizes(len(idx), len(x))
-        if test is not None and len(test[0]) != len(test[1]): raise ValueError(f"test has {len(test[0])} inputs and {len(test[1])} labels; give one label an input")
+        if test is not None and len(test[0]) != len(test[1]):
+            raise ValueError(f"test has {len(test[0])} inputs and {len(test[1])} labels; give one label an input")
         self.x, self.test, self.classes = x, test, classes or int(labels.max()) + 1
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.net_of_seed = net or partial(_default_net, self.classes, self.protocol.p, tuple(x.shape[1:]))
@@ -236,9 +262,11 @@ class Learner:
 
     def _checked(self, idx, labels):
         idx, labels = self.pool.checked(idx), torch.as_tensor(labels, dtype=torch.int64).flatten()
-        if len(labels) != len(idx): raise ValueError(f"{len(idx)} indices and {len(labels)} labels; give one label an index")
+        if len(labels) != len(idx):
+            raise ValueError(f"{len(idx)} indices and {len(labels)} labels; give one label an index")
         if ((labels < 0) | (labels >= self.classes)).any():
-            raise ValueError(f"labels go from {labels.min()} to {labels.max()}; with {self.classes} classes give 0 to {self.classes - 1}, or set classes=")
+            raise ValueError(f"labels go from {labels.min()} to {labels.max()}; "
+                             f"with {self.classes} classes give 0 to {self.classes - 1}, or set classes=")
         return idx, labels
 
     def _learn(self, idx, labels):
@@ -260,13 +288,14 @@ class Learner:
         if not self.row: raise RuntimeError("nothing has been asked in this round; call ask() first")
         idx, labels = self._checked(idx, labels)
         if not len(idx): raise ValueError("no labels were told; give at least one")
-        self.record.append({**self.row, "indices": idx.tolist(), "scores": self.scores_N[idx].tolist(), "labels": labels.tolist()})
+        self.record.append({**self.row, "indices": idx.tolist(), "scores": self.scores_N[idx].tolist(),
+                            "labels": labels.tolist()})
         self._learn(idx, labels)
         self.row = None
 
     def __repr__(self): return f"Learner, {self.protocol.score}, round {len(self.record.rounds)}. {self.pool}"
 
-# %% ../nbs/03_steps.ipynb #507b4094
+# %% ../nbs/03_steps.ipynb #d537d461
 def _default_net(classes, p, in_shape, seed): return bayesian_cnn(classes, p, seed, in_shape)
 
 def run_round(
@@ -286,11 +315,13 @@ def run_round(
     train = evaluate(net, x, y, p.T, seed("masks"))
     test = evaluate(net, *learner.test, p.T, seed("masks")) if learner.test else None
     evaluate_seconds = lap()
-    K, scores_N, batch = min(p.K, len(pool), (p.n_final or len(learner.x)) - len(idx)), torch.full((len(learner.x),), float("nan")), None
+    K, scores_N, batch = (min(p.K, len(pool), (p.n_final or len(learner.x)) - len(idx)),
+                          torch.full((len(learner.x),), float("nan")), None)
     if K:
         scores_N[pool_idx] = score_pool(net, learner.x, pool_idx, p.score, p.T, seed("masks"), dtype=dtype)
         batch = acquire(scores_N[pool_idx], K, p.selector, seed("ties"), p.coldness, pool_idx)
-    return dict(round=r, n_labelled=len(idx), train_accuracy=train.accuracy, test_accuracy=test and test.accuracy, test_nll=test and test.nll,
+    return dict(round=r, n_labelled=len(idx), train_accuracy=train.accuracy,
+                test_accuracy=test and test.accuracy, test_nll=test and test.nll,
                 indices=batch.indices.tolist() if K else [], scores=batch.scores.tolist() if K else [], labels=[],
                 train_seconds=train_seconds, score_seconds=lap(), evaluate_seconds=evaluate_seconds), scores_N, net
 
@@ -299,12 +330,17 @@ def _header(learner, data):
     start = learner.pool.labelled
     data = data or dict(data="pool", fingerprint=hashlib.sha256(learner.x.contiguous().numpy()).hexdigest()[:16])
     net = learner.net_of_seed
-    config = {**asdict(learner.protocol), **data, "classes": learner.classes, "start_indices": start.tolist(), "start_labels": learner.labels_N[start].tolist(),
-              "net": "bayesian_cnn" if isinstance(net, partial) and net.func is _default_net else getattr(net, "__qualname__", type(net).__name__)}
-    return dict(format=FORMAT, config=json.loads(json.dumps(config)), versions=dict(bdal=bdal.__version__, torch=torch.__version__, python=platform.python_version()),
-                device=_describe(learner.device), arithmetic=str(DTYPES[learner.protocol.dtype] or auto_dtype(learner.device)).removeprefix("torch."), commit=_git_commit())
+    config = {**asdict(learner.protocol), **data, "classes": learner.classes,
+              "start_indices": start.tolist(), "start_labels": learner.labels_N[start].tolist(),
+              "net": ("bayesian_cnn" if isinstance(net, partial) and net.func is _default_net
+                      else getattr(net, "__qualname__", type(net).__name__))}
+    return dict(format=FORMAT, config=json.loads(json.dumps(config)),
+                versions=dict(bdal=bdal.__version__, torch=torch.__version__, python=platform.python_version()),
+                device=_describe(learner.device),
+                arithmetic=str(DTYPES[learner.protocol.dtype] or auto_dtype(learner.device)).removeprefix("torch."),
+                commit=_git_commit())
 
-# %% ../nbs/03_steps.ipynb #23a03243
+# %% ../nbs/03_steps.ipynb #e7ee1f5d
 def run_trial(
     data:Data, # pool, hidden labels, test set
     score:str="bald", # name in `SCORES`
@@ -319,7 +355,8 @@ def run_trial(
 )->Record:
     "One active-learning trial with the data set as oracle"
     start = balanced_start(data.y, per_class, seed, among)
-    learner = Learner(data.x, score, K, (start, data.y[start]), record, test=(data.x_test, data.y_test), classes=len(data.classes), n_final=n_final, seed=seed,
+    learner = Learner(data.x, score, K, (start, data.y[start]), record, test=(data.x_test, data.y_test),
+                      classes=len(data.classes), n_final=n_final, seed=seed,
                       data=dict(data=data.name, fingerprint=data.fingerprint), **kwargs)
     if learner.record.complete and progress: print(f"{learner.record}: nothing to do")
     while not learner.record.complete:
@@ -334,12 +371,14 @@ def round_line(
 )->str:
     "A round in one line"
     of = f"/{n_final}" if n_final else ""
-    got = f"acquired {', '.join(map(str, row['labels'][:10]))}{', ...' if len(row['labels']) > 10 else ''}" if row["labels"] else "end"
-    test = f"test {row['test_accuracy']:6.2%}, NLL {row['test_nll']:.3f}, " if row["test_accuracy"] is not None else ""
+    got = (f"acquired {', '.join(map(str, row['labels'][:10]))}{', ...' if len(row['labels']) > 10 else ''}"
+           if row["labels"] else "end")
+    test = (f"test {row['test_accuracy']:6.2%}, NLL {row['test_nll']:.3f}, "
+            if row["test_accuracy"] is not None else "")
     return (f"round {row['round']:3d}  {row['n_labelled']:4d}{of} labels  {test}train {row['train_accuracy']:.1%}  "
             f"{row['train_seconds']:.1f} + {row['evaluate_seconds']:.1f} + {row['score_seconds']:.1f} s  {got}")
 
-# %% ../nbs/03_steps.ipynb #d26d7a27
+# %% ../nbs/03_steps.ipynb #f645b670
 def check_parameters(
     namespace:dict, # `globals()` of the notebook, right after its parameters and imports
 )->dict: # name -> value
@@ -350,5 +389,6 @@ def check_parameters(
         if name.startswith("_") or name in ("In", "Out") or not isinstance(value, plain): continue
         if name not in declared: lookup(declared, name, "parameter")
         want, kind = declared[name], type(value).__name__
-        if want != kind and not (want == "float" and kind == "int"): raise TypeError(f"parameter {name} is {value!r}, of type {kind}; give {want}")
+        if want != kind and not (want == "float" and kind == "int"):
+            raise TypeError(f"parameter {name} is {value!r}, of type {kind}; give {want}")
     return {name: namespace[name] for name in declared}

@@ -15,16 +15,17 @@ from .model import ConsistentDropout, ConsistentDropout2d, sampling
 # %% auto #0
 __all__ = ['POINTWISE', 'POOLING', 'NORMS', 'HOMOGENEOUS', 'kept', 'thin', 'thinned_log_probs', 'cannot_thin']
 
-# %% ../nbs/01a_thinning.ipynb #9a3ebc78
+# %% ../nbs/01a_thinning.ipynb #ad399db1
 def _windows(a, kernel, stride, pool, offset, top, rows):
-    "Patches [C, kernel, columns] that the convolution reads for `rows` rows of one offset in the pooling window; a is [C, H, W, B]"
+    "Patches [C, kernel, columns] that make `rows` rows of one offset in the pooling window, from a [C, H, W, B]"
     (kh, kw), (sh, sw), (dy, dx) = kernel, stride, offset
     step_y, step_x = sh*pool, sw*pool
     a = a[:, top*step_y + dy*sh: (top + rows - 1)*step_y + dy*sh + kh, dx*sw:]
-    return a.unfold(1, kh, step_y).unfold(2, kw, step_x).permute(0, 4, 5, 1, 2, 3).flatten(1, 2)   # [C, kh*kw, rows, width, B]
+    # [C, kh*kw, rows, width, B]
+    return a.unfold(1, kh, step_y).unfold(2, kw, step_x).permute(0, 4, 5, 1, 2, 3).flatten(1, 2)
 
 def _conv(a, conv, pool, product, planes):
-    "Convolution and max pooling of a [C, H, W, B] in pieces; `product` makes outputs from patches, through `planes` values a position"
+    "Convolution and max pooling of a [C, H, W, B] in pieces; `product` turns patches into outputs"
     if any(conv.padding): a = F.pad(a, (0, 0, conv.padding[1], conv.padding[1], conv.padding[0], conv.padding[0]))
     height, width = (((n - k)//s + 1)//pool for n, k, s in zip(a.shape[1:3], conv.kernel_size, conv.stride))
     rows_at_once = min(height, max(1, 2**18 // (planes * width * a.shape[-1])))
@@ -48,7 +49,7 @@ def kept(
     positions = dropped.to(torch.int8).argsort(dim=1, stable=True)[:, :k]
     return positions, masks_T_n.gather(1, positions)
 
-# %% ../nbs/01a_thinning.ipynb #01a90494
+# %% ../nbs/01a_thinning.ipynb #079a30f0
 POINTWISE = (nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.ELU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Identity)
 POOLING = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -59,7 +60,9 @@ def _layers(net):
     return [l for m in net for l in _layers(m)] if type(net) is nn.Sequential else [net]
 
 def _can_thin(layer):
-    if type(layer) is nn.Conv2d: return layer.groups == 1 and layer.padding_mode == "zeros" and layer.dilation == (1, 1) and not isinstance(layer.padding, str)
+    if type(layer) is nn.Conv2d:
+        return (layer.groups == 1 and layer.padding_mode == "zeros" and layer.dilation == (1, 1)
+                and not isinstance(layer.padding, str))
     if type(layer) is nn.Flatten: return layer.start_dim == 1 and layer.end_dim == -1
     if type(layer) in NORMS: return layer.track_running_stats
     return type(layer) in (nn.Linear, ConsistentDropout, ConsistentDropout2d, *POINTWISE, *POOLING)
@@ -68,9 +71,11 @@ def _fuse(layers):
     "Layers without the max pooling that a convolution can do on the way, and the window of each such convolution"
     layers, pool_of = list(layers), {}
     for i, layer in enumerate(layers):
-        j = next((j for j, l in enumerate(layers[i+1:i+3], i+1) if type(l) is not nn.ReLU), None)   # ReLU and maximum commute
+        # ReLU and maximum commute
+        j = next((j for j, l in enumerate(layers[i+1:i+3], i+1) if type(l) is not nn.ReLU), None)
         pool = j and layers[j]
-        if type(layer) is nn.Conv2d and type(pool) is nn.MaxPool2d and pool.kernel_size == pool.stride and isinstance(pool.stride, int) \
+        if type(layer) is nn.Conv2d and type(pool) is nn.MaxPool2d \
+           and pool.kernel_size == pool.stride and isinstance(pool.stride, int) \
            and (pool.padding, pool.dilation, pool.ceil_mode) == (0, 1, False):
             pool_of[layer] = pool.stride
             layers[j] = nn.Identity()
@@ -84,10 +89,11 @@ def _foldable(mask, after):
 def _needed(after, masks):
     "Of the outputs of a layer, those that the next dropout keeps; none: all"
     for i, layer in enumerate(after):
-        if isinstance(layer, ConsistentDropout): return kept(masks[layer].flatten(1)) if _foldable(masks[layer], after[i+1:]) else None
+        if isinstance(layer, ConsistentDropout):
+            return kept(masks[layer].flatten(1)) if _foldable(masks[layer], after[i+1:]) else None
         if type(layer) not in (*POINTWISE, *POOLING, *NORMS): return None
 
-# %% ../nbs/01a_thinning.ipynb #b9629102
+# %% ../nbs/01a_thinning.ipynb #d1c6d1b2
 def _as(v, h): return v.reshape(*v.shape, *[1]*(h.ndim - v.ndim))   # room for the axes H, W, B
 def _pick(h, out): return h if out is None else h[torch.arange(len(out), device=h.device)[:, None], out]
 
@@ -95,18 +101,22 @@ def _conv_step(w, layer, s, out, pool):
     if s.shared:
         flat_O_Ik, w_I_O_k = w.flatten(1), w.transpose(0, 1).flatten(2).contiguous()
         if s.values is None: return lambda h: _conv(h, layer, pool, lambda u: flat_O_Ik @ u.flatten(0, 1), len(w))
-        def combine(u): return (s_values @ torch.bmm(w_I_O_k, u).flatten(1)).unflatten(1, (len(w), -1))   # partial products
+        # partial products
+        def combine(u): return (s_values @ torch.bmm(w_I_O_k, u).flatten(1)).unflatten(1, (len(w), -1))
         s_values = s.values
         return lambda h: _pick(_conv(h, layer, pool, combine, w[:, :, 0, 0].numel()), out)
     ws = [w if out is None else w[out[t]] for t in range(s.T)]
-    if s.idx is not None: ws = [v[:, s.idx[t]] * s.values[t, None, :, None, None] for t, v in enumerate(ws)]   # thinned
+    # thinned
+    if s.idx is not None: ws = [v[:, s.idx[t]] * s.values[t, None, :, None, None] for t, v in enumerate(ws)]
     ws = [v.flatten(1) for v in ws]
-    return lambda h: torch.stack([_conv(h[t], layer, pool, lambda u, v=v: v @ u.flatten(0, 1), len(v)) for t, v in enumerate(ws)])
+    return lambda h: torch.stack([_conv(h[t], layer, pool, lambda u, v=v: v @ u.flatten(0, 1), len(v))
+                                  for t, v in enumerate(ws)])
 
 def _linear_step(w, s, out):
     if s.shared and s.values is None: return lambda h: w @ h
     w_T = w[None] if out is None else w[out]
-    if s.idx is not None: w_T = w_T.expand(s.T, -1, -1).gather(2, s.idx[:, None].expand(-1, w_T.shape[1], -1))   # thinned
+    # thinned
+    if s.idx is not None: w_T = w_T.expand(s.T, -1, -1).gather(2, s.idx[:, None].expand(-1, w_T.shape[1], -1))
     if s.values is not None: w_T = w_T * s.values[:, None]
     if s.shared: return lambda h: (w_T.flatten(0, 1) @ h).unflatten(0, w_T.shape[:2])
     return lambda h: w_T @ h
@@ -141,7 +151,7 @@ def _flatten_step(s, h):
     if s.idx is not None: s.idx = (s.idx[:, :, None]*pixels + torch.arange(pixels, device=h.device)).flatten(1)
     return lambda h: h.flatten(axis, -2)
 
-# %% ../nbs/01a_thinning.ipynb #9ce530bb
+# %% ../nbs/01a_thinning.ipynb #6f533fd2
 @torch.inference_mode()
 def thin(
     net:nn.Module, # trained, with dropout; made of layers that can be thinned
@@ -155,14 +165,16 @@ def thin(
         switch(0); net(example)
         masks = {l: l.masks.to(dtype) for l in net.modules() if isinstance(l, ConsistentDropout)}
     layers, pool_of = _fuse(_layers(net))
-    s, steps, h = SimpleNamespace(T=T, shared=True, idx=None, values=None), [], example.movedim(0, -1).to(dtype, copy=True)
+    s, steps, h = (SimpleNamespace(T=T, shared=True, idx=None, values=None), [],
+                   example.movedim(0, -1).to(dtype, copy=True))
     for i, layer in enumerate(layers):
         added, after = [], layers[i+1:]
         if isinstance(layer, ConsistentDropout): added = [_dropout_step(masks[layer], after, s)]
         elif isinstance(layer, (nn.Conv2d, nn.Linear)):
             needed = None if s.shared and s.values is None else _needed(after, masks)
             w, out = layer.weight.to(dtype), needed and needed[0]
-            added = [_conv_step(w, layer, s, out, pool_of.get(layer, 1)) if isinstance(layer, nn.Conv2d) else _linear_step(w, s, out)]
+            added = [_conv_step(w, layer, s, out, pool_of.get(layer, 1)) if isinstance(layer, nn.Conv2d)
+                     else _linear_step(w, s, out)]
             s.shared = s.shared and s.values is None
             s.idx, s.values = needed or (None, None)
             if layer.bias is not None: added.append(_affine_step(None, layer.bias.to(dtype), s, out))

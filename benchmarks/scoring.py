@@ -1,0 +1,148 @@
+"""Sample-images a second of MC dropout: bdal beside its peers, on the same network, weights and images, alternating.
+
+`make bench` runs this in an environment of its own, which has the peers too."""
+import argparse
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bdal.data import balanced_start, mnist
+from bdal.model import bayesian_cnn, fit, mc_log_probs
+
+T = 20
+
+
+def plain_layers(net):
+    "The same layers and weights, with torch's own dropout"
+    swap = {"ConsistentDropout": nn.Dropout, "ConsistentDropout2d": nn.Dropout2d}
+    return nn.Sequential(*[swap[type(m).__name__](m.p) if type(m).__name__ in swap else m for m in net])
+
+
+def bdal(net, x, dtype=torch.float32):
+    return mc_log_probs(net, x, T=T, dtype=dtype).shape
+
+
+def torch_loop(net, x, batch=256):
+    "The obvious way: T passes with dropout switched on"
+    net = plain_layers(net).train()
+    with torch.inference_mode():
+        return torch.cat([torch.stack([net(b).log_softmax(-1) for _ in range(T)], 1) for b in x.split(batch)]).shape
+
+
+def baal(net, x, batch=256):
+    "MC dropout, caching, no replication in memory: its fastest setting"
+    from baal.bayesian.caching_utils import MCCachingModule
+    from baal.bayesian.dropout import MCDropoutModule
+    from baal.modelwrapper import ModelWrapper, TrainingArgs
+
+    model = MCCachingModule(MCDropoutModule(plain_layers(net).eval()))
+    wrapper = ModelWrapper(model, TrainingArgs(batch_size=batch, use_cuda=False, workers=0, replicate_in_memory=False))
+    data = torch.utils.data.TensorDataset(x, torch.zeros(len(x)))
+    return wrapper.predict_on_dataset(data, iterations=T, verbose=False).shape
+
+
+def batchbald(net, x, batch=64):
+    "Consistent MC dropout of batchbald_redux"
+    from batchbald_redux import consistent_mc_dropout as c
+
+    swap = {"ConsistentDropout": c.ConsistentMCDropout, "ConsistentDropout2d": c.ConsistentMCDropout2d}
+    layers = [swap[type(m).__name__](m.p) if type(m).__name__ in swap else m for m in net]
+
+    class Net(c.BayesianModule):
+        def __init__(self):
+            super().__init__()
+            self.shared, self.body = nn.Sequential(*layers[:3]), nn.Sequential(*layers[3:])
+
+        def forward(self, x, k):
+            return super().forward(self.shared(x), k)
+
+        def mc_forward_impl(self, x):
+            return self.body(x)
+
+    model = Net().eval()
+    for m in model.modules():
+        m.training = False
+    with torch.inference_mode():
+        return torch.cat([model(b, T).log_softmax(-1) for b in x.split(batch)]).shape
+
+
+WAYS = {
+    "bdal, float32": bdal,
+    "bdal, bfloat16": lambda net, x: bdal(net, x, torch.bfloat16),
+    "torch, loop over T": torch_loop,
+    "baal 2.1.0, caching": baal,
+    "batchbald_redux 2.0.5": batchbald,
+}
+
+
+def trained():
+    data = mnist()
+    start = balanced_start(data.y, 10, seed=0)
+    net = bayesian_cnn(seed=0)
+    fit(net, data.x[start], data.y[start], steps=100)
+    return net.eval(), data.x
+
+
+def memory(name, n):
+    "Peak memory of one way, MiB above what was there before; in a process of its own"
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+    net, x = trained()
+    WAYS[name](net, x[:256])
+    before = peak = resident()
+    worker = threading.Thread(target=WAYS[name], args=(net, x[:n]))
+    worker.start()
+    while worker.is_alive():
+        peak = max(peak, resident())
+        time.sleep(0.002)
+    return peak - before
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__)
+    args.add_argument("--n", type=int, default=4000, help="images")
+    args.add_argument("--runs", type=int, default=5, help="alternating runs of each way")
+    args.add_argument("--memory", choices=WAYS, help="print the peak memory of one way, and end")
+    args = args.parse_args()
+    if args.memory:
+        return print(f"{memory(args.memory, args.n):.0f}")
+    net, x = trained()
+    for name, way in WAYS.items():
+        assert tuple(way(net, x[:300]))[0] == 300, name  # warm up, and see that it predicts
+    # the peers' best batch size is looked for first, on a part
+    for name, way in (("torch, loop over T", torch_loop), ("baal 2.1.0, caching", baal), ("batchbald_redux 2.0.5", batchbald)):
+        tried = {}
+        for batch in (16, 64, 256, 1000):
+            t = time.perf_counter()
+            way(net, x[:1000], batch=batch)
+            tried[batch] = time.perf_counter() - t
+        best = min(tried, key=tried.get)
+        WAYS[name] = lambda net, x, way=way, best=best: way(net, x, batch=best)
+        print(f"{name}: best batch size {best}", file=sys.stderr)
+    seconds = {name: [] for name in WAYS}
+    for _ in range(args.runs):
+        for name, way in WAYS.items():
+            t = time.perf_counter()
+            way(net, x[: args.n])
+            seconds[name].append(time.perf_counter() - t)
+    speed = {name: T * args.n / statistics.median(s) for name, s in seconds.items()}
+    peak = {name: subprocess.run([sys.executable, __file__, "--memory", name, "--n", str(args.n)], capture_output=True, text=True).stdout.split()[-1] for name in WAYS}
+    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), platform.processor())
+    print(f"{cpu}, {torch.get_num_threads()} threads, torch {torch.__version__}, Python {platform.python_version()}; "
+          f"{args.n:,} images, T = {T}, network of the notebooks with p = 0.5; median of {args.runs} alternating runs [fastest, slowest]\n")
+    print("| | sample-images a second | bdal float32 is | peak memory, MiB |\n|---|---|---|---|")
+    for name, s in seconds.items():
+        print(f"| {name} | {speed[name]:,.0f} [{T*args.n/min(s):,.0f}, {T*args.n/max(s):,.0f}] | {speed['bdal, float32']/speed[name]:.1f}x | {peak[name]} |")
+
+
+if __name__ == "__main__":
+    main()
