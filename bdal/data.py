@@ -265,14 +265,14 @@ def torchvision_data(
         raise OSError(f"{name} is not whole in {root} and could not be had ({e}); connect to a network, "
                       f"or put the files there as torchvision lays them out") from e
 
-# %% ../nbs/00_data.ipynb #97941c44
+# %% ../nbs/00_data.ipynb #70db6cf3
 def repeated(
     data:Data, # what to repeat
     times:int=3, # copies of each pool image; copy c of image i has index c*N + i
     noise:float=0.1, # standard deviation of the Gaussian noise, in units of `x`
     seed:int=0, # of the noise
 )->Data: # pool of times*N, same test set
-    "The pool `times` over, each copy with noise of its own (Repeated-MNIST: Kirsch et al. 2019, section 4.1)"
+    "The pool `times` over, each copy with noise of its own (Repeated-MNIST: Kirsch et al. 2019, arXiv 1906.08158)"
     if times < 1 or noise < 0: raise ValueError(f"times is {times} and noise {noise}; give times >= 1 and noise >= 0")
     x = data.x.repeat(times, *[1]*(data.x.ndim - 1))
     if noise: x += noise * torch.randn(x.shape, generator=stream(seed, "repeat noise"))

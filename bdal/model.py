@@ -50,14 +50,14 @@ class ConsistentDropout2d(ConsistentDropout):
         if self.T is None: return torch.feature_dropout(x, self.p, self.training)
         return super().forward(x)
 
-# %% ../nbs/01_model.ipynb #59ca9b35
+# %% ../nbs/01_model.ipynb #aab01dfd
 def bayesian_cnn(
     classes:int=10, # C
     p=0.5, # dropout probability; or three: after each convolution and after the linear layer
     seed:int=0, # of the initial weights
     in_shape=(1, 28, 28), # one input: channels, height, width; at least 16 x 16
 )->nn.Sequential: # inputs [B, *in_shape] -> logits [B, C]
-    "The field's MNIST network: conv 32, conv 64, linear 128, dropout after each (Kirsch et al. 2019, appendix)"
+    "The field's MNIST network: conv 32, conv 64, linear 128, dropout after each (Kirsch et al. 2019, arXiv 1906.08158)"
     p1, p2, p3 = p if isinstance(p, (tuple, list)) else (p,)*3
     for q in (p1, p2, p3):
         if not 0 <= q < 1: raise ValueError(f"a dropout probability is {q}; give 0 <= p < 1")
