@@ -178,7 +178,7 @@ def score_pool(
     if score == "random": return torch.ones(len(pool_idx))
     return torch.cat([f(mc_log_probs(net, x[idx], T, seed, dtype=dtype)) for idx in pool_idx.split(chunk)])
 
-# %% ../nbs/03_steps.ipynb #4b6bf336
+# %% ../nbs/03_steps.ipynb #7720cf82
 DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
 
 @dataclass(frozen=True)
@@ -223,9 +223,9 @@ class Protocol:
         if self.K > N - n_start:
             raise ValueError(f"K is {self.K:,}, and the pool holds {N - n_start:,} unlabelled images; "
                              f"choose K from 1 to {N - n_start:,}")
-        if self.n_final is not None and not n_start <= self.n_final <= N:
+        if self.n_final is not None and not n_start < self.n_final <= N:
             raise ValueError(f"n_final is {self.n_final:,}; "
-                             f"choose from {n_start:,}, the size of the start set, to {N:,}, that of the full set")
+                             f"choose from {n_start + 1:,}, one more than the start set, to {N:,}, the full set")
 
 # %% ../nbs/03_steps.ipynb #6f0664aa
 class Learner:

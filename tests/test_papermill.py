@@ -36,7 +36,7 @@ def test_help_lists_every_parameter(mnist_home):
         (("K", 100000), "choose K from 1 to 59,980"),
         (("score", "balld"), "did you mean 'bald'?"),
         (("scroe", "bald"), "there is no parameter 'scroe'; did you mean 'score'?"),
-        (("n_final", 10), "n_final is 10; choose from 20"),
+        (("n_final", 10), "n_final is 10; choose from 21"),
         (("K", "ten"), "parameter K is 'ten', of type str; give int"),
     ],
 )
