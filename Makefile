@@ -20,7 +20,7 @@ setup: $(VENV)/ready  ## an environment with everything, in .venv
 bald: setup  ## the main job: BALD chooses digits, one at a time (K=1); real MNIST, a few minutes
 	@mkdir -p runs
 	@rm -f runs/bald-k$(K).jsonl
-	$(BIN)/papermill nbs/05_bald.ipynb runs/bald-k$(K).ipynb -p K $(K) -p n_final 40 -p out runs/bald-k$(K).jsonl \
+	$(BIN)/papermill nbs/05_bald.ipynb runs/bald-k$(K).ipynb -p K $(K) -p n_final 30 -p out runs/bald-k$(K).jsonl \
 		--no-progress-bar --stdout-file /dev/stdout --stderr-file /dev/stderr
 	@echo "notebook: runs/bald-k$(K).ipynb   record: runs/bald-k$(K).jsonl"
 
