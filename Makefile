@@ -35,7 +35,7 @@ test: setup  ## everything that must hold: sync, every notebook, pytest
 	@before="$$(git diff; git status --porcelain)"; $(MAKE) --no-print-directory sync; \
 	test "$$before" = "$$(git diff; git status --porcelain)" || { git --no-pager diff --stat; echo "notebooks, package and README.md were not in sync; they are now: look, and commit"; exit 1; }
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --timing --do_print
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests
 
 # Three trials each; a record that exists is continued, a complete one left alone.
 records: setup  ## the committed records of 05_bald: random and BALD, K=10, seeds 0 to 2 (about half an hour on two cores)
