@@ -38,7 +38,7 @@ test: setup  ## everything that must hold: sync, every notebook, pytest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests
 
 # Three trials each; a record that exists is continued, a complete one left alone.
-records: setup  ## the committed records of 05_bald: random and BALD, K=10, seeds 0 to 2 (about half an hour on two cores)
+records: setup  ## the committed records of 05_bald: random and BALD, K=10, seeds 0 to 2 (an hour or more)
 	for seed in 0 1 2; do for study in random:1020 bald:300; do \
 	$(BIN)/python -c "from bdal.data import mnist; from bdal.steps import run_trial; run_trial(mnist(), score='$${study%:*}', K=10, \
 		n_final=$${study#*:}, seed=$$seed, record='results/$${study%:*}/trial-0$$seed.jsonl')" || exit 1; done; done
