@@ -14,8 +14,8 @@ import torch
 import bdal
 
 # %% auto #0
-__all__ = ['derive_seed', 'stream', 'seeded', 'as_inputs', 'Data', 'bdal_home', 'unpack_mnist', 'mnist', 'show_images',
-           'torchvision_data', 'repeated', 'balanced_start', 'Pool']
+__all__ = ['derive_seed', 'stream', 'seeded', 'as_inputs', 'as_pool', 'take', 'Data', 'bdal_home', 'unpack_mnist', 'mnist',
+           'show_images', 'torchvision_data', 'repeated', 'balanced_start', 'Pool']
 
 # %% ../nbs/00_data.ipynb #2427b86e
 def derive_seed(
@@ -48,7 +48,7 @@ def seeded(
         torch.manual_seed(derive_seed(seed, purpose, round))
         yield
 
-# %% ../nbs/00_data.ipynb #eb9d1b23
+# %% ../nbs/00_data.ipynb #e6d1ecc5
 def as_inputs(
     x, # inputs, [N, ...]: array, tensor or list
     name:str="x", # what to call it in an error
@@ -64,6 +64,24 @@ def as_inputs(
         raise ValueError(f"{name} has NaN or infinite values in {len(bad)} of {len(x)} inputs, "
                          f"the first at index {bad[0]}; repair or drop them")
     return x.contiguous()
+
+def as_pool(
+    x, # inputs, [N, ...], as for `as_inputs`; or a np.memmap
+    name:str="x", # what to call it in an error
+): # float32 tensor; a np.memmap is left on the disk
+    "Inputs of a pool, which may be larger than the memory"
+    if not isinstance(x, np.memmap): return as_inputs(x, name)
+    if x.ndim < 3 or x.dtype.kind not in "fu":
+        raise ValueError(f"{name} has shape {list(x.shape)} and type {x.dtype}; "
+                         "a memory-mapped pool needs [N, H, W] or [N, channels, H, W], uint8 or float32")
+    return x
+
+def take(
+    x, # a pool as `as_pool` gives it
+    idx, # which inputs, int64 [n]
+)->torch.Tensor: # float32 [n, ...]
+    "Some inputs of a pool, from the memory or the disk"
+    return x[idx] if torch.is_tensor(x) else as_inputs(x[np.asarray(idx)])
 
 def _as_y(y, n, classes, name):
     "Labels as int64 [N], each an index into `classes`"
