@@ -143,7 +143,7 @@ def caption(
     many = f"n = {n.iloc[0]}" if n.nunique() == 1 else ", ".join(f"{s} n = {k}" for s, k in n.items())
     return f"Mean over trials ({many}). Shaded: 95 % t-interval of the mean."
 
-# %% ../nbs/03a_curves.ipynb #1d031426
+# %% ../nbs/03a_curves.ipynb #517d7bf7
 def plot_curves(
     frame:pd.DataFrame, # as from `load`
     value:str="test_accuracy", # column
@@ -161,13 +161,16 @@ def plot_curves(
     for study, look in looks(curves).items():
         c = curves[study].sort_index()
         at, name = c.index.get_level_values(x).astype(float), (labels or {}).get(study, study)
-        ax.plot(at, c["mean"].astype(float), **look, ms=4, lw=1.4, markevery=max(1, len(c) // 10),
+        ax.plot(at, c["mean"].astype(float), **look, ms=4, lw=1.4, markevery=.08 if len(c) > 15 else 1,
                 label=f"{name} (n = {int(c.n.iloc[0])})")
         ax.fill_between(at, c.low.astype(float), c.high.astype(float), color=look["color"], alpha=.2, lw=0)
     ax.set(ylabel=value.replace("_", " ").replace("nll", "NLL, nat"), title=title, ylim=ylim)
-    ax.set_xlabel(dict(n_labelled="labelled images").get(x, x) + "\n" + caption(frame.dropna(subset=[value])), fontsize=8)
-    if log: ax.set_xscale("log", base=2)
-    if value.endswith("accuracy"): ax.yaxis.set_major_formatter(lambda v, _: f"{100*v:.4g} %")
+    ax.set_xlabel(dict(n_labelled="labelled images").get(x, x) + "\n" + caption(frame.dropna(subset=[value])),
+                  fontsize="small")
+    if log:
+        ax.set_xscale("log", base=2)
+        ax.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
+    if "accuracy" in value: ax.yaxis.set_major_formatter(lambda v, _: f"{100*v:.4g} %")
     ax.grid(alpha=.3)
     ax.legend(frameon=False, loc="best", handlelength=3.5)
     return ax
