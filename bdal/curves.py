@@ -37,7 +37,7 @@ def _records(studies, results=None):
             if not record.header: raise ValueError(f"{record.path} is empty; delete it")
             yield study, record
 
-# %% ../nbs/03a_curves.ipynb #b319e141
+# %% ../nbs/03a_curves.ipynb #9987fe57
 def trials(
     *studies:str, # names of folders in `results`
     results=None, # that folder; none: `results_folder()`
@@ -64,8 +64,8 @@ def load(
     frames = []
     for study, record in _records(studies, results):
         rows, seed = record.table(), record.header["config"]["seed"]
-        seconds = rows.filter(regex="seconds$").sum(axis=1)
-        frames.append(rows.assign(study=study, trial=int(record.path.stem.split("-")[-1]), seed=seed, seconds=seconds))
+        seconds, number = rows.filter(regex="seconds$").sum(axis=1), int(record.path.stem.split("-")[-1])
+        frames.append(rows.assign(study=study, trial=number, seed=seed, seconds=seconds))
     frame = pd.concat(frames, ignore_index=True)
     if not whole: return frame
     kept = trials(*studies, results=results).query("whole")[["study", "trial"]]
@@ -191,7 +191,7 @@ def labels_to(
     return (frame.groupby(["study", "seed"], sort=False)[["n_labelled", "test_accuracy"]]
             .apply(first).rename(f"labels to {level:.0%}"))
 
-# %% ../nbs/03a_curves.ipynb #2250505e
+# %% ../nbs/03a_curves.ipynb #42c9a4e5
 def quantiles(
     values, # one a trial, [n]; may be infinite
     q=(.25, .5, .75), # shares
@@ -211,12 +211,13 @@ def labels_table(
     last = frame.groupby(["study", "seed"]).n_labelled.max().groupby("study").min()
     def cell(study, v):
         if all(np.isinf(v)): return f"never by {last[study]}"
-        return " / ".join("never" if np.isinf(x) else f"{x:g}" for x in v) + f" by {last[study]}"*bool(np.isinf(v[-1]))
+        text = " / ".join("never" if np.isinf(x) else f"{x:g}" for x in v)
+        return text + (f" by {last[study]}" if np.isinf(v[-1]) else "")
     columns = {f"{level:.0%}": {s: cell(s, quantiles(g, q)) for s, g in labels_to(frame, level, hold)
                                 .groupby("study", sort=False)} for level in levels}
     return pd.DataFrame(columns).rename_axis("study")
 
-# %% ../nbs/03a_curves.ipynb #e393550a
+# %% ../nbs/03a_curves.ipynb #0083879b
 def area(
     frame:pd.DataFrame, # as from `load`
     low:float, # first label count
@@ -228,11 +229,12 @@ def area(
     def mean(g):
         g = g.sort_values(x)
         if g[x].min() > low or g[x].max() < high or not low < high:
-            raise ValueError(f"a trial covers {x} {g[x].min():g} to {g[x].max():g}, the range is {low:g} to {high:g}; "
-                             "choose a range inside all trials")
+            raise ValueError(f"a trial covers {x} {g[x].min():g} to {g[x].max():g}, "
+                             f"the range is {low:g} to {high:g}; choose a range inside all trials")
         at = np.array([low, *g[x][g[x].between(low, high, inclusive="neither")], high], dtype=float)
         return integrate.trapezoid(np.interp(at, g[x], g[value]), at) / (high - low)
-    return frame.groupby(["study", "seed"], sort=False)[[x, value]].apply(mean).rename(f"mean {value}, {low:g} to {high:g}")
+    means = frame.groupby(["study", "seed"], sort=False)[[x, value]].apply(mean)
+    return means.rename(f"mean {value}, {low:g} to {high:g}")
 
 def at(
     frame:pd.DataFrame, # as from `load`
@@ -369,16 +371,17 @@ def running_share(
     so_far = images.groupby(["study", "seed"], sort=False)[column].expanding().mean()
     return images.assign(share=so_far.droplevel([0, 1]))
 
-# %% ../nbs/03a_curves.ipynb #11c1797c
+# %% ../nbs/03a_curves.ipynb #b5aaf3a5
 def curve_table(
     frame:pd.DataFrame, # as from `load`, one study
-    values=("test_accuracy", "test_nll", "train_accuracy", "train_nll", "seconds"), # columns; those absent are left out
+    values=("test_accuracy", "test_nll", "train_accuracy", "train_nll", "seconds"), # columns, where present
 )->pd.DataFrame: # indexed by the study's axis; n, and mean, low and high of each value
     "Mean and 95 % interval of several columns along a study"
     x, parts = axis(frame), []
     for value in (v for v in values if v in frame and frame[v].notna().any()):
         c = curve(frame, value, x).droplevel("study")
-        parts += [*([c.n.astype(int)] if not parts else []), c[["mean", "low", "high"]].add_prefix(f"{value} ").astype(float)]
+        if not parts: parts.append(c.n.astype(int))
+        parts.append(c[["mean", "low", "high"]].add_prefix(f"{value} ").astype(float))
     return pd.concat(parts, axis=1).sort_index()
 
 def to_csv(
