@@ -43,6 +43,11 @@ records: setup  ## the committed records of 05_bald: random and BALD, K=10, seed
 	$(BIN)/python -c "from bdal.data import mnist; from bdal.steps import run_trial; run_trial(mnist(), score='$${study%:*}', K=10, \
 		n_final=$${study#*:}, seed=$$seed, record='results/$${study%:*}/trial-0$$seed.jsonl')" || exit 1; done; done
 
+# From the committed records alone; the same records give the same bytes.
+report: setup  ## results/REPORT.md, tables and figures, from the records (under two minutes)
+	OMP_NUM_THREADS=1 $(BIN)/jupyter execute --inplace nbs/09_report.ipynb
+	$(BIN)/nbdev_clean --fname nbs/09_report.ipynb
+
 # The peers live in an environment of their own, which sees ours: the same torch for all.
 .venv-peers/ready: $(VENV)/ready
 	$(PY) -m venv .venv-peers
@@ -61,4 +66,4 @@ execute: setup  ## run every notebook and save its outputs
 	OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace nbs/*.ipynb
 	$(BIN)/nbdev_clean
 
-.PHONY: bench help setup bald sync test records lab execute
+.PHONY: bench help setup bald sync test records report lab execute

@@ -1,0 +1,98 @@
+"The report, on records made by hand whose verdicts are known."
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+METHODS = {"random": 0, "margin": 0.012, "bald": 0.01}  # gain over random from 150 labels on
+EARLY = {"random": 0, "margin": 0.01, "bald": -0.02}  # and before
+
+
+def write(folder, study, seed, rows, last=None):
+    path = folder / study / f"trial-{seed:02d}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = dict(format=1, config=dict(seed=seed, start_indices=[seed], n_final=last), device="cpu: by hand", arithmetic="float32")
+    path.write_text("".join(json.dumps(row) + "\n" for row in [header, *({"round": i, **row} for i, row in enumerate(rows))]))
+
+
+def trial(folder, study, seed, rounds=101):
+    "A learning curve with a start of its own, shared by the methods, and a little noise"
+    luck, noise = np.random.default_rng(seed).normal(0, 0.01), np.random.default_rng([seed, len(study)])
+    rows = []
+    for n in range(20, 20 + 10 * rounds, 10):
+        accuracy = 0.965 - 0.3 * np.exp((20 - n) / 80) + luck * np.exp(-n / 200) + (EARLY if n < 150 else METHODS)[study] + noise.normal(0, 0.002)
+        new = noise.integers(0, 60000, 10).tolist() if n < 1020 else []
+        rows.append(dict(n_labelled=n, train_accuracy=1.0, test_accuracy=accuracy, test_nll=1 - accuracy, indices=new, scores=[0.0] * len(new), labels=[i % 10 for i in new],
+                         train_seconds=2.0, score_seconds=1.0, evaluate_seconds=1.0))
+    write(folder, study, seed, rows, 1020)
+
+
+def report(folder, out, *parameters):
+    run = subprocess.run([sys.executable, "-m", "papermill", "--no-progress-bar", str(ROOT / "nbs" / "09_report.ipynb"), str(out), "-p", "results", str(folder), *parameters],
+                         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=400)
+    assert run.returncode == 0, run.stderr[-3000:]
+    with open(folder / "tables" / "verdicts.csv") as f:
+        return {row["words"]: row for row in csv.DictReader(f)}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    "Eight trials of three methods and of the setup; a ninth of margin was stopped half way"
+    folder = tmp_path_factory.mktemp("report") / "results"
+    for seed in range(8):
+        for study in METHODS:
+            trial(folder, study, seed)
+        write(folder, "setup", seed, [dict(epoch=e, test_accuracy=0.994 - 0.01 / e + 1e-5 * seed, test_nll=0.2 / e, train_accuracy=0.99, train_nll=0.3 / e, train_seconds=9.0) for e in range(1, 11)])
+    trial(folder, "margin", 8, rounds=40)
+    return folder, report(folder, folder.parent / "out.ipynb")
+
+
+def test_verdicts_are_those_of_the_records(made):
+    folder, verdicts = made
+    assert len(verdicts) > 30
+    for words, expected in {
+        "margin is more accurate than random": "supported",
+        "margin is more accurate than BALD": "supported",
+        "BALD is below random early": "supported",
+        "BALD stays below random": "refuted",
+        "BALD converges more slowly than random": "refuted",
+        "BALD costs more to score than margin": "refuted",
+        "98.74 % after 10 epochs is on a par with the literature": "refuted",
+        "test accuracy is high soon, and stable": "supported",
+        "random: accuracy rises fast in the first steps": "supported",
+        "the heuristic gives high accuracy": "missing: random_heuristic, random_epochs10",
+        "Dirty-MNIST: margin is more accurate than BALD": "missing: dirty_margin, dirty_bald",
+    }.items():
+        assert verdicts[words]["verdict"] == expected, words
+    text = (folder / "REPORT.md").read_text()
+    for words, row in verdicts.items():  # what the report says is what the table says
+        line = next(line for line in text.splitlines() if f"| {words} |" in line)
+        assert f"**{row['verdict']}**" in line
+    assert abs(float(verdicts["BALD stays below random"]["mean"]) + 1) < 0.2 and verdicts["BALD stays below random"]["n"] == "8"
+    assert "8 (and 1 unfinished, left out)" in text
+    figures = {p.stem for p in folder.glob("*.png")}
+    assert figures == {"BDAL_setup_acc_and_nll", "random_aq_k10", "margin_sampling_acc", "bald_acc", "all_acc"}
+    assert text.count("](") > len(figures) and all((folder / target.split(")")[0]).exists() for target in text.split("](")[1:])
+
+
+def test_a_second_run_writes_the_same_bytes(made):
+    folder, _ = made
+    files = [folder / "REPORT.md", *sorted((folder / "tables").glob("*.csv"))]
+    before = {f: f.read_bytes() for f in files}
+    report(folder, folder.parent / "again.ipynb")
+    assert {f: f.read_bytes() for f in files} == before and len(files) > 6
+
+
+def test_five_trials_decide_nothing_by_the_exact_test(made, tmp_path):
+    for seed in range(5):
+        for study in ("random", "margin"):
+            trial(tmp_path, study, seed)
+    few = report(tmp_path, tmp_path / "out.ipynb")["margin is more accurate than random"]
+    assert few["verdict"] == "undecided (too few trials for the test)" and float(few["low"]) > 0.5
+    student = report(tmp_path, tmp_path / "out.ipynb", "-p", "test", "t")["margin is more accurate than random"]
+    assert student["verdict"] == "supported"
