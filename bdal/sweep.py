@@ -16,7 +16,7 @@ from .steps import Protocol, Record, _lock, round_line
 __all__ = ['STARTS', 'LINE_EVERY', 'Study', 'load_studies', 'check_study', 'Trial', 'plan', 'run', 'sweep', 'status', 'main',
            'cli']
 
-# %% ../nbs/03d_sweep.ipynb #45641427
+# %% ../nbs/03d_sweep.ipynb #76fc1c6f
 _NAME, _NOTEBOOK = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}"), re.compile(r"[A-Za-z0-9_-]{1,80}\.ipynb")
 
 def _need(module, extra="dev"):
@@ -38,7 +38,7 @@ class Study:
 def _as_study(name, table, folder):
     "One table of the file, checked"
     if not _NAME.fullmatch(name) or name == "all":
-        raise ValueError("a study's name is made of at most 41 letters a-z, digits, '-' and '_', and is not 'all'")
+        raise ValueError("choose another name: up to 41 of a-z, 0-9, '-' and '_', the first a letter or digit; not 'all'")
     if not isinstance(table, dict): raise ValueError(f"this is {table!r}; make it a table, headed [{name}]")
     for key in table: lookup(dict.fromkeys(("notebook", "trials", "parameters")), key, "key")
     notebook, trials, parameters = table.get("notebook"), table.get("trials", 1), table.get("parameters", {})
