@@ -1,6 +1,7 @@
 "Sweeps, as a person starts them: by the command, in processes, two at once, and with things going wrong."
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -114,12 +115,13 @@ def test_two_sweeps_at_once_share_the_work(project, mnist_home):
         path = project / "results" / "chance" / f"trial-{seed:02d}.jsonl"
         config, *rounds = map(json.loads, path.read_text().splitlines())
         assert [r["round"] for r in rounds] == [0, 1, 2, 3, 4] and not rounds[-1]["indices"]
-        assert sum(f"chance {seed:02d}  done: finished, 5 rounds" in out and f"chance {seed:02d}  done: finished, 5 rounds (0" not in out for out in outs) == 1
+        done = [float(s) for out in outs for s in re.findall(rf"chance {seed:02d}  done: finished, 5 rounds \(([0-9.]+) s\)", out)]
+        assert sum(seconds > 1 for seconds in done) == 1  # the other found it finished, or left it alone
         notebook = json.loads((project / "runs" / "chance" / f"trial-{seed:02d}.ipynb").read_text())
         assert len([c for c in notebook["cells"] if c.get("execution_count")]) == 5
     for code, out, _ in ends:
         assert (code == 0) == ("chance: 3 of 3 trials complete" in out)
-        assert code == 0 or "being run" in out or "another sweep is running it" in out
+        assert code == 0 or "another sweep is running it" in out
     assert not list((project / "runs" / "chance").glob("*.unfinished.ipynb"))
 
 
