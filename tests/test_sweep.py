@@ -169,6 +169,26 @@ def test_what_cannot_be_is_refused_before_anything_starts(project, args, cause, 
     assert sorted(p.name for p in project.iterdir() if p.name != "bdal-home") == ["nbs"]
 
 
+def test_what_to_install(project, monkeypatch, capsys):
+    from bdal.sweep import main
+
+    monkeypatch.chdir(project)
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    assert main(["chance"]) == 2
+    assert "a sweep needs papermill" in (err := capsys.readouterr().err) and "install it: pip install -e '.[dev]'" in err
+
+
+def test_tables_of_python_3_10(project, monkeypatch):
+    "There, tomli reads what tomllib reads later"
+    pytest.importorskip("tomli")
+    from bdal.sweep import load_studies
+
+    studies = load_studies(project / "nbs" / "studies.toml")
+    monkeypatch.setattr(sys, "version_info", (3, 10))
+    monkeypatch.setitem(sys.modules, "tomllib", None)
+    assert load_studies(project / "nbs" / "studies.toml") == studies
+
+
 def test_the_projects_own_studies(capsys):
     "Each names a notebook and parameters that exist"
     from bdal.sweep import check_study, load_studies
