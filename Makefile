@@ -12,7 +12,7 @@ help:  ## this list
 $(VENV)/ready: settings.ini setup.py pyproject.toml
 	$(PY) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=23"
-	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	$(BIN)/python -m pip install --quiet -e ".[dev,dask]"
 	touch $@
 setup: $(VENV)/ready  ## an environment with everything, in .venv
 
@@ -36,6 +36,9 @@ test: setup  ## everything that must hold: sync, every notebook, pytest
 	test "$$before" = "$$(git diff; git status --porcelain)" || { git --no-pager diff --stat; echo "notebooks, package and README.md were not in sync; they are now: look, and commit"; exit 1; }
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --timing --do_print
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests
+
+test-long: setup  ## the tests that take many minutes: 60 kills, ten trials by three ways, lost workers
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --long -s tests/test_resume.py tests/test_sweep.py
 
 # Three trials each; a record that exists is continued, a complete one left alone.
 records: setup  ## the committed records of 05_bald: random and BALD, K=10, seeds 0 to 2 (an hour or more)
@@ -66,4 +69,4 @@ execute: setup  ## run every notebook and save its outputs
 	OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace nbs/*.ipynb
 	$(BIN)/nbdev_clean
 
-.PHONY: bench help setup bald sync test records report lab execute
+.PHONY: bench help setup bald sync test test-long records report lab execute

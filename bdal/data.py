@@ -48,7 +48,7 @@ def seeded(
         torch.manual_seed(derive_seed(seed, purpose, round))
         yield
 
-# %% ../nbs/00_data.ipynb #e6d1ecc5
+# %% ../nbs/00_data.ipynb #34d838a3
 def as_inputs(
     x, # inputs, [N, ...]: array, tensor or list
     name:str="x", # what to call it in an error
@@ -83,6 +83,14 @@ def take(
     "Some inputs of a pool, from the memory or the disk"
     return x[idx] if torch.is_tensor(x) else as_inputs(x[np.asarray(idx)])
 
+def _class_names(*ys):
+    "Names of the classes that labels speak of"
+    seen = np.concatenate([np.asarray(o).ravel() for o in ys if o is not None])
+    if seen.dtype.kind in "OUS": return sorted({str(c) for c in seen})
+    if not len(seen) or not np.isfinite(seen).all() or seen.max() >= 10**5:
+        raise ValueError("labels are missing, not finite, or too large for an index; give each input one, 0 to C-1")
+    return range(int(seen.max()) + 1)
+
 def _as_y(y, n, classes, name):
     "Labels as int64 [N], each an index into `classes`"
     y = np.asarray(y)
@@ -113,7 +121,7 @@ def _unpack(dataset):
     if not torch.is_tensor(items[0][0]) and x.ndim == 4: x = x.permute(0, 3, 1, 2)
     return x, np.array([int(y) for _, y in items])
 
-# %% ../nbs/00_data.ipynb #25b07a71
+# %% ../nbs/00_data.ipynb #5e84b843
 @dataclass(frozen=True, eq=False)
 class Data:
     "A pool with hidden labels, and a test set, as tensors"
@@ -137,11 +145,7 @@ class Data:
     )->Data:
         "Data from arrays of one's own, checked"
         x = as_inputs(x, "x")
-        if classes is None:
-            seen = np.concatenate([np.asarray(o) for o in (y, y_test) if o is not None])
-            text = seen.dtype.kind in "OUS"
-            classes = sorted({str(c) for c in seen}) if text else range(int(seen.max()) + 1)
-        classes = tuple(str(c) for c in classes)
+        classes = tuple(str(c) for c in (_class_names(y, y_test) if classes is None else classes))
         if len(classes) < 2:
             raise ValueError(f"{len(classes)} class is nothing to learn; give labels of at least two")
         y = _as_y(y, len(x), classes, "y")

@@ -35,8 +35,9 @@ def schedule(
     raise ValueError(f"there is no schedule {spec!r}; "
                      "give 'steps 400', 'epochs 10' (any number from 1), or 'heuristic'")
 
-# %% ../nbs/03_steps.ipynb #80be681f
+# %% ../nbs/03_steps.ipynb #6290077b
 FORMAT = 1 # of the record; another number is another meaning
+_BEGIN = b'{"format": ' # a file that begins otherwise is not ours
 _OPEN = WeakValueDictionary() # records that this process is writing
 
 def _lock(f):
@@ -54,20 +55,27 @@ class Record:
     ):
         self.path, self._file = Path(path) if path else None, None
         self.header, self.rounds, self._torn = None, [], b""
-        if self.path and self.path.exists(): self._parse(self.path.read_bytes())
+        if self.path and self.path.exists():
+            if not self.path.is_file(): raise ValueError(f"{self.path} is not a file; give another path")
+            self._parse(self.path.read_bytes())
 
     def _parse(self, content):
         whole, _, self._torn = content.rpartition(b"\n")
         try:
+            if not content.startswith(_BEGIN[:len(content)]): raise ValueError("it begins as no record does")
             self.header, *self.rounds = [json.loads(line) for line in whole.splitlines()] or [None]
-            if self.header and not isinstance(self.header["config"], dict):
-                raise ValueError("its header has no configuration")
             if self.header and self.header["format"] != FORMAT:
                 raise ValueError(f"its format is {self.header['format']}, this bdal reads {FORMAT}")
+            if self.header and not isinstance(self.header["config"], dict):
+                raise ValueError("its header has no configuration")
             if [row["round"] for row in self.rounds] != list(range(len(self.rounds))):
                 raise ValueError("its rounds are not 0, 1, 2, ...")
-        except (ValueError, KeyError, TypeError) as e:
-            raise ValueError(f"{self.path} is not a record of a trial ({e}); "
+            for r, lists in enumerate([[row["indices"], row.get("labels", [])] for row in self.rounds]):
+                if not all(isinstance(o, list) and all(type(i) is int and abs(i) < 2**63 for i in o) for o in lists):
+                    raise ValueError(f"in round {r}, indices or labels are not lists of whole numbers")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+            what = f"it has no {e}" if isinstance(e, KeyError) else e
+            raise ValueError(f"{self.path} is not a record of a trial ({what}); "
                              "move it away, or give another path") from e
 
     def start(self,
@@ -82,10 +90,11 @@ class Record:
 
     def _compare(self, header):
         there, here = self.header and self.header["config"], header["config"]
-        if there and (differ := [k for k in here if there.get(k) != here[k]]):
+        differ = [k for k in {**here, **(there or {})} if there is not None and there.get(k) != here.get(k)]
+        if differ:
             self.close()
             raise ValueError(f"{self.path} is the record of another trial: "
-                             + "; ".join(f"{k} is {there.get(k)!r} there, {here[k]!r} here" for k in differ)
+                             + "; ".join(f"{k} is {there.get(k)!r} there, {here.get(k)!r} here" for k in differ)
                              + "; give another path")
 
     def _open(self):
@@ -125,9 +134,10 @@ class Record:
                 raise FileNotFoundError(2, "the file has been moved or deleted")
             if self._file.write(line) != len(line): raise OSError(28, "no space left")
             os.fsync(self._file.fileno())
-        except OSError as e:
+        except BaseException as e:   # an interrupt, too: no line that is in the file and not in `rounds`
             try: self._file.truncate(size)   # no half line
             except OSError: pass
+            if not isinstance(e, OSError): raise
             raise OSError(f"cannot write round {len(self.rounds)} to {self.path} ({e.strerror}); "
                           "what came before is whole: mend the cause, and run again") from e
 
@@ -144,7 +154,7 @@ class Record:
         import pandas as pd
         return pd.DataFrame([{k: v for k, v in row.items() if not isinstance(v, list)} for row in self.rounds])
     def __repr__(self):
-        what = self.header and f"{self.header['config']['score']}, seed {self.header['config']['seed']}"
+        what = self.header and "{}, seed {}".format(*map(self.header["config"].get, ("score", "seed")))
         return (f"Record of {what or 'nothing'}: {len(self.rounds)} rounds"
                 f"{', complete' if self.complete else ''}, {self.path or 'in memory'}")
 
@@ -219,7 +229,7 @@ class Protocol:
             raise ValueError(f"n_final is {self.n_final:,}; "
                              f"choose from {n_start + 1:,}, one more than the start set, to {N:,}, the full set")
 
-# %% ../nbs/03_steps.ipynb #159441c3
+# %% ../nbs/03_steps.ipynb #d061e636
 class Learner:
     "Asks which images to label, is told their labels, keeps the record"
     def __init__(self,
@@ -250,7 +260,7 @@ class Learner:
         self._learn(*self._checked(idx, labels))
         self.record, self.row, self.net = Record(record), None, None
         self.record.start(_header(self, data))
-        for row in self.record.rounds: self._learn(row["indices"], row["labels"])
+        self._replay()
 
     def _checked(self, idx, labels):
         idx, labels = self.pool.checked(idx), torch.as_tensor(labels, dtype=torch.int64).flatten()
@@ -260,6 +270,17 @@ class Learner:
             raise ValueError(f"labels go from {labels.min()} to {labels.max()}; "
                              f"with {self.classes} classes give 0 to {self.classes - 1}, or set classes=")
         return idx, labels
+
+    def _replay(self):
+        for row in self.record.rounds:
+            try:
+                if row["n_labelled"] != len(self.x) - len(self.pool):
+                    raise ValueError(f"n_labelled is {row['n_labelled']}, not {len(self.x) - len(self.pool)}")
+                self._learn(*self._checked(row["indices"], row["labels"]))
+            except (ValueError, IndexError, KeyError) as e:
+                self.record.close()
+                raise ValueError(f"{self.record.path} is damaged in round {row['round']} ({e}); "
+                                 "move it away, or cut it before that line") from e
 
     def _learn(self, idx, labels):
         self.pool.label(idx)

@@ -15,3 +15,60 @@ def mnist_home(tmp_path_factory):
     home = tmp_path_factory.mktemp("bdal-home")
     subprocess.run([sys.executable, "-c", "from bdal.data import unpack_mnist; unpack_mnist()"], check=True, env={**os.environ, "BDAL_HOME": str(home)})
     return home
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="many kills, and the tests that take minutes")
+
+
+@pytest.fixture
+def kills(request):
+    return 60 if request.config.getoption("--long") else 8
+
+
+@pytest.fixture
+def long(request):
+    if not request.config.getoption("--long"):
+        pytest.skip("takes minutes: pytest --long, or make test-long")
+
+
+SMALL = [
+    ("parameters", "score: str = 'bald'  # how to value an image\nK: int = 10  # images acquired in a round\n"
+     "n_final: int = 60  # labels at which to stop\nseed: int = 0  # of the trial\nsteps: int = 20  # of a training\n"
+     "fail: int = -1  # the seed whose trial fails, to see what happens\nout: str = ''  # the record's file"),
+    ("", "from bdal.data import mnist, Data\nfrom bdal.steps import check_parameters, run_trial\ncheck_parameters(globals())\nd = mnist()\n"
+     "few = Data('mnist-400', d.x[:400], d.y[:400], d.x_test[:200], d.y_test[:200], d.classes)"),
+    ("", "record = run_trial(few, score=score, K=K, n_final=n_final, seed=seed, T=4, schedule=f'steps {steps}', record=out or None)"),
+    ("", "assert seed != fail, 'made to fail'"),
+    ("report", "raise SystemExit('a trial ran the report')"),
+]
+STUDIES = """
+[chance]
+notebook = "small.ipynb"
+trials = 3
+parameters = {score = "random"}
+
+[bald]
+notebook = "small.ipynb"
+trials = 3
+parameters = {K = 8}
+"""
+
+
+@pytest.fixture
+def project(tmp_path, mnist_home):
+    "A project with two studies of a small experiment: real digits, real networks, short trainings"
+    nbformat = pytest.importorskip("nbformat")
+    nb = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "language": "python", "display_name": "python3"}})
+    for tag, source in SMALL:
+        nb.cells.append(nbformat.v4.new_code_cell(source, metadata={"tags": [tag] if tag else []}))
+    (tmp_path / "nbs").mkdir()
+    nbformat.write(nb, tmp_path / "nbs" / "small.ipynb")
+    (tmp_path / "nbs" / "studies.toml").write_text(STUDIES)
+    return tmp_path
+
+
+def sweep_process(project, *args, home, **env):
+    "The command, as a process in a group of its own"
+    return subprocess.Popen([sys.executable, "-c", "from bdal.sweep import cli; cli()", *map(str, args)], cwd=project, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env={**os.environ, "PYTHONPATH": str(ROOT), "BDAL_HOME": str(home), **env}, start_new_session=True)
