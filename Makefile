@@ -3,6 +3,7 @@ PY   ?= python3
 VENV ?= .venv
 BIN  := $(abspath $(VENV))/bin
 K    ?= 1
+PORT ?= 8000
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -53,6 +54,19 @@ records: setup  ## the committed records of 05_bald: random and BALD, K=10, seed
 bench: .venv-peers/ready  ## scoring speed, beside baal and batchbald_redux
 	.venv-peers/bin/python benchmarks/scoring.py
 
+# The docs' own tools come on top of the environment, when first asked for.
+$(VENV)/docs-ready: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet -e ".[dev,docs]"
+	touch $@
+docs: $(VENV)/docs-ready  ## the site, from the notebooks, without a network, in _docs
+	OMP_NUM_THREADS=1 $(BIN)/python docs/build.py
+
+docs-serve: docs  ## the site, on http://127.0.0.1:8000 (PORT=8000)
+	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _docs
+
+docs-test: docs  ## the site in a browser (needs Chromium); screenshots in runs/site
+	$(BIN)/python -m pytest -q docs
+
 lab: setup  ## the notebooks in JupyterLab
 	$(BIN)/python -m pip install --quiet jupyterlab
 	$(BIN)/jupyter lab nbs
@@ -61,4 +75,4 @@ execute: setup  ## run every notebook and save its outputs
 	OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace nbs/*.ipynb
 	$(BIN)/nbdev_clean
 
-.PHONY: bench help setup bald sync test records lab execute
+.PHONY: bench docs docs-serve docs-test help setup bald sync test records lab execute
