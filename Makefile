@@ -7,7 +7,7 @@ PORT ?= 8000
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 19
 
 # The environment is made again when its ingredients change, and not before.
 $(VENV)/ready: settings.ini setup.py pyproject.toml
@@ -71,8 +71,11 @@ lab: setup  ## the notebooks in JupyterLab
 	$(BIN)/python -m pip install --quiet jupyterlab
 	$(BIN)/jupyter lab nbs
 
+# Figures are saved with two pixels for each one shown, so that they are crisp on the site.
 execute: setup  ## run every notebook and save its outputs
-	OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace nbs/*.ipynb
+	@mkdir -p runs/ipython/profile_default
+	@echo 'c.InlineBackend.figure_formats = {"retina"}' > runs/ipython/profile_default/ipython_kernel_config.py
+	IPYTHONDIR=$(abspath runs/ipython) OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace nbs/*.ipynb
 	$(BIN)/nbdev_clean
 
 .PHONY: bench docs docs-serve docs-test help setup bald sync test records lab execute

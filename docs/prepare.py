@@ -133,22 +133,22 @@ def table(frame):
     return f'```{{=html}}\n<div class="table-responsive" tabindex="0">\n{frame.to_html(index=False, border=0)}\n</div>\n```\n'
 
 def results_page(figures):
-    "results.qmd: the table of studies, then every table and every figure in `results`"
-    results = root/"results"
+    "The page of results: two tables of the studies, then every table and every figure in `results`"
+    results, page = root/"results", "results.qmd"
     costs, accuracy, left_out = studies(results)
-    parts = ["---\ntitle: Results\ndescription: Tables and figures, made from the records of the trials\n---\n",
-             "## What an accuracy costs\n", "One row a study: the numbers of labels at which its trials first reach 90 and 95 %.\n",
-             table(costs), "## What labels bring\n", "Test accuracy at some numbers of labels: the mean over trials, and its "
-             "95 % t-interval.\n", table(accuracy)]
+    parts = [(root/"nbs"/page).read_text(encoding="utf-8"),
+             "## What an accuracy costs\n", "One row a study: the numbers of labels at which its trials first reach 90 and 95 %.\n", table(costs),
+             "## What labels bring\n", "Test accuracy at some numbers of labels: the mean over trials, and its 95 % t-interval.\n",
+             table(accuracy)]
     parts += [f"Left out, because it is no learning curve: {line}\n" for line in left_out]
     for csv in sorted(results.glob("*.csv")): parts += [f"## {csv.stem.replace('_', ' ')}\n", table(pd.read_csv(csv))]
     for png in sorted(results.glob("*.png")):
         (proc/"results").mkdir(exist_ok=True)
         shutil.copy2(png, proc/"results"/png.name)
-        alt, page, title = figures.get(png.name, (png.stem.replace("_", " "), "", ""))
+        alt, drawn_in, title = figures.get(png.name, (png.stem.replace("_", " "), "", ""))
         parts += [f"## {png.stem.replace('_', ' ')}\n", f"![{alt.replace('[', '(').replace(']', ')')}](results/{png.name})\n"]
-        if page: parts.append(f"Drawn in [{title}]({page}).\n")
-    (proc/"results.qmd").write_text("\n".join([*parts, built("results")]), encoding="utf-8")
+        if drawn_in: parts.append(f"Drawn in [{title}]({drawn_in}).\n")
+    (proc/page).write_text("\n".join([*parts, built(f"nbs/{page}")]), encoding="utf-8")
 
 def main():
     paths = sorted(p for p in proc.rglob("*.ipynb") if not any(part.startswith(("_", ".")) for part in p.relative_to(proc).parts))
