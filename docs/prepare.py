@@ -91,13 +91,17 @@ def notebook(path, pages):
         alt = str(yaml.safe_load(given[1])) if given else text if text.startswith(heading) else f"{heading}: {text}"
         for output in cell["outputs"]:
             data = output.get("data", {})
-            if "text/markdown" in data: data["text/markdown"] = relink(data["text/markdown"])
+            if "text/markdown" in data: data["text/markdown"] = code_as_it_was(relink(data["text/markdown"]))
             if "image/png" in data and "fig-alt" not in source:
                 cell["source"] = source = f"#| fig-alt: {json.dumps(alt, ensure_ascii=False)}\n{source}"
         figures |= {file: (alt, page.as_posix(), front.get("title", page.stem)) for file in re.findall(r'"([\w-]+\.png)"', source)}
     nb["cells"].append({"cell_type": "markdown", "metadata": {}, "source": built(f"nbs/{page.as_posix()}")})
     path.write_text(json.dumps(nb, ensure_ascii=False, indent=1), encoding="utf-8")
     return figures
+
+def code_as_it_was(markdown):
+    "nbdev makes links of names in a signature too, where they cannot be links"
+    return re.sub(r"(?s)```.*?```", lambda m: re.sub(r"\[(`[^`]+`)\]\([^)]*\)", r"\1", m[0]), markdown)
 
 def entries(nb):
     "Anchors of the names that a page documents"
@@ -126,7 +130,8 @@ def studies(results):
             labels = ("never" if n == float("inf") else f"{n:,.0f}" for n in sorted(labels_to(frame, level)))
             cost[f"labels to {level:.0%}"] = ", ".join(labels)
         costs.append(cost)
-        accuracy.append({"study": folder.name} | {f"at {n:,}": at_labels(frame, (n,))[folder.name].iloc[0] for n in (50, 100, 200, 300, 1020)})
+        accuracy.append({"study": folder.name} | {f"at {n:,}": at_labels(frame, (n,))[folder.name].iloc[0].replace(", ", ",\u00a0")
+                                                   for n in (50, 100, 200, 300, 1020)})
     return pd.DataFrame(costs), pd.DataFrame(accuracy), left_out
 
 def table(frame):

@@ -229,6 +229,7 @@ def test_every_public_name_has_its_entry(seen):
             entry = text[text.index(f'id="{anchor}"') - 900:][:6000]
             assert re.search(rf"{index['settings']['git_url']}/blob/\w+/{file}#L\d+", entry), f"{place}: no link to its source"
             assert re.search(rf">{name}<|{name}\(", entry), f"{place}: no signature"
+            assert "](" not in "".join(re.findall(r"(?s)<pre.*?</pre>", entry)[:1]), f"{place}: a link inside code"
 
 def test_sidebar_is_in_order(address, browser):
     page, _ = visit(browser, WIDE)
