@@ -60,14 +60,22 @@ def lost_text(path):
     lost = [line for line in first.splitlines()[1:] if line.strip() and not line.startswith((">", "- "))]
     return [f"{path.name}: the cell of the title has more text, which the site would lose; give it a cell of its own: {lost[0]}"] if lost else []
 
+def existing(contents, root):
+    "Sidebar entries of the files there are, by patterns as Quarto reads them: in the folder they name, and no other"
+    entries = []
+    for entry in [{"auto": contents}] if isinstance(contents, str) else contents:
+        if "auto" in entry: entries += sorted(p.relative_to(root).as_posix() for p in root.glob(entry["auto"]))
+        elif "contents" not in entry: entries.append(entry)
+        elif inside := existing(entry["contents"], root): entries.append(entry | {"contents": inside})
+    return entries
+
 def main():
     root, notebooks = get_config().config_path, get_config().nbs_path
     faults = [fault for path in sorted(notebooks.rglob("[!_.]*.ipynb")) for fault in lost_text(path)]
     refresh_quarto_yml()
     project = load(proc_nbs(force=True, n_workers=2))
     project.config["project"]["output-dir"] = str(root/"_docs")
-    bar = project.website["sidebar"]
-    bar["contents"] = [c for c in bar["contents"] if not isinstance(c.get("contents"), str) or any(project.root.glob(c["contents"]))]
+    project.website["sidebar"]["contents"] = existing(project.website["sidebar"]["contents"], project.root)
     site = NotebookSite(project)
     pages = site.build()
     listed = {page.src for item in SiteNav(site).sidebars[0]["items"] for page in item.pages()}
