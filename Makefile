@@ -3,10 +3,11 @@ PY   ?= python3
 VENV ?= .venv
 BIN  := $(abspath $(VENV))/bin
 K    ?= 1
+PORT ?= 8000
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 19
 
 # The environment is made again when its ingredients change, and not before.
 $(VENV)/ready: settings.ini setup.py pyproject.toml
@@ -61,12 +62,28 @@ report: setup  ## results/REPORT.md, tables and figures, from the records (under
 bench: .venv-peers/ready  ## scoring speed, beside baal and batchbald_redux
 	.venv-peers/bin/python benchmarks/scoring.py
 
+# The docs' own tools come on top of the environment, when first asked for.
+$(VENV)/docs-ready: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet -e ".[dev,docs]"
+	touch $@
+docs: $(VENV)/docs-ready  ## the site, from the notebooks, without a network, in _docs
+	OMP_NUM_THREADS=1 $(BIN)/python docs/build.py
+
+docs-serve: docs  ## the site, on http://127.0.0.1:8000 (PORT=8000)
+	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _docs
+
+docs-test: docs  ## the site in a browser (needs Chromium); screenshots in runs/site
+	$(BIN)/python -m pytest -q docs
+
 lab: setup  ## the notebooks in JupyterLab
 	$(BIN)/python -m pip install --quiet jupyterlab
 	$(BIN)/jupyter lab nbs
 
+# Figures are saved with two pixels for each one shown, so that they are crisp on the site.
 execute: setup  ## run every notebook and save its outputs
-	OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace nbs/*.ipynb
+	@mkdir -p runs/ipython/profile_default
+	@echo 'c.InlineBackend.figure_formats = {"retina"}' > runs/ipython/profile_default/ipython_kernel_config.py
+	IPYTHONDIR=$(abspath runs/ipython) OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace nbs/*.ipynb
 	$(BIN)/nbdev_clean
 
-.PHONY: bench help setup bald sync test test-long records report lab execute
+.PHONY: bench docs docs-serve docs-test help setup bald sync test test-long records report lab execute

@@ -1,0 +1,88 @@
+"""Build the site into `_docs`, without a network: nbdev processes the notebooks, docs/prepare.py completes them, smalldocs renders them.
+`nbdev_docs` does the same by Quarto, from the same _quarto.yml."""
+import base64
+import json
+import re
+import struct
+import sys
+import unicodedata
+from html import unescape
+from latex2mathml.converter import convert
+from nbdev.config import get_config
+from nbdev.quarto import refresh_quarto_yml
+from nbdev.serve import proc_nbs
+from smalldocs.config import load
+from smalldocs.layout import SiteNav
+from smalldocs.site import Site
+
+MATH = re.compile(r'<span class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>', re.S)
+KNOWN = ("format.html.html-math-method is ignored", "output-file is not read by smalldocs")   # done here
+THIN = '<mspace width="0.17em"/>'
+PNG = re.compile(r'<img src="data:image/png;base64,([^"]+)"')
+
+def mathml(found):
+    "MathML of one formula, which browsers draw without a script; with operators and function names spaced as TeX has them"
+    kind, tex = found[1], unescape(found[2]).strip()
+    math = convert(tex, display="block" if kind == "display" else "inline").replace("&#x0007E;", "&#x0223C;")
+    def operator(m): return m[0] if unicodedata.category(unescape(m[1])).startswith("L") else f"<mo>{m[1]}</mo>"
+    math = re.sub(r"<mi>(&#x[0-9A-F]+;)</mi>", operator, math).replace("<mo>&#x0221E;</mo>", "<mi>&#x0221E;</mi>")
+    math = re.sub(r"(?<=</m[in]>)(<mi>[a-z]{2,}</mi>)", rf"{THIN}\1", math)
+    math = re.sub(r"(<mi>[a-z]{2,}</mi>)(?!<mo)", rf"\1{THIN}", math)
+    return f'<span class="math {kind}">{math}</span>'
+
+def sized(found):
+    "A picture at the size it was drawn for, however many pixels an inch it has"
+    png = base64.b64decode(found[1])
+    width, at = struct.unpack(">I", png[16:20])[0], png.find(b"pHYs")
+    dots = struct.unpack(">I", png[at+4:at+8])[0] * 0.0254 if at > 0 else 100
+    return f'<img width="{width * 100 / dots:.0f}" src="data:image/png;base64,{found[1]}"'
+
+class NotebookSite(Site):
+    "smalldocs, with nbdev's file names, mathematics as MathML, and no font from elsewhere"
+    def read(self, src):
+        page = super().read(src)
+        if "output-file" in page.front: page.out = page.out.with_name(page.front["output-file"])
+        return page
+
+    def render_page(self, page):
+        super().render_page(page)
+        page.html, page.env["math"] = PNG.sub(sized, MATH.sub(mathml, page.html)), False
+
+    def copy_assets(self, nav):
+        super().copy_assets(nav)
+        for css in self.out.rglob("*.css"):
+            css.write_text(re.sub(r"@import url\(https?:[^)]*\);?", "", css.read_text(encoding="utf-8")), encoding="utf-8")
+
+def lost_text(path):
+    "nbdev makes the page's title and description of the first cell, and drops whatever else stands there"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    first = next(("".join(c["source"]) for c in cells if c["cell_type"] == "markdown" and "".join(c["source"]).startswith("# ")), "# ")
+    lost = [line for line in first.splitlines()[1:] if line.strip() and not line.startswith((">", "- "))]
+    return [f"{path.name}: the cell of the title has more text, which the site would lose; give it a cell of its own: {lost[0]}"] if lost else []
+
+def existing(contents, root):
+    "Sidebar entries of the files there are, by patterns as Quarto reads them: in the folder they name, and no other"
+    entries = []
+    for entry in [{"auto": contents}] if isinstance(contents, str) else contents:
+        if "auto" in entry: entries += sorted(p.relative_to(root).as_posix() for p in root.glob(entry["auto"]))
+        elif "contents" not in entry: entries.append(entry)
+        elif inside := existing(entry["contents"], root): entries.append(entry | {"contents": inside})
+    return entries
+
+def main():
+    root, notebooks = get_config().config_path, get_config().nbs_path
+    faults = [fault for path in sorted(notebooks.rglob("[!_.]*.ipynb")) for fault in lost_text(path)]
+    refresh_quarto_yml()
+    project = load(proc_nbs(force=True, n_workers=2))
+    project.config["project"]["output-dir"] = str(root/"_docs")
+    project.website["sidebar"]["contents"] = existing(project.website["sidebar"]["contents"], project.root)
+    site = NotebookSite(project)
+    pages = site.build()
+    listed = {page.src for item in SiteNav(site).sidebars[0]["items"] for page in item.pages()}
+    faults += [f"{page} is not in the sidebar; give it a line in nbs/sidebar.yml" for page in sorted(set(site.pages) - listed)]
+    faults += [warning for warning in site.warnings if not warning.endswith(KNOWN)]
+    for fault in faults: print(fault, file=sys.stderr)
+    print(f"{pages} pages in {site.out}")
+    return 1 if faults else 0
+
+if __name__ == "__main__": sys.exit(main())

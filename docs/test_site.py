@@ -1,0 +1,249 @@
+"""The built site in a browser: `make docs-test`. Screenshots of five pages are left in runs/site."""
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin
+import pytest
+from playwright.sync_api import sync_playwright
+from bdal._modidx import d as index
+
+ROOT = Path(__file__).resolve().parent.parent
+SITE, SHOTS = ROOT/"_docs", ROOT/"runs"/"site"
+PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
+NOTEBOOKS = sorted(p for p in (ROOT/"nbs").rglob("*.ipynb") if not p.name.startswith((".", "_")))
+WIDE, PHONE = 1200, 390
+SHOWN = ("index", "acquisition", "steps", "05_bald", "results")
+
+LOOK = """() => {
+  const all = (s) => [...document.querySelectorAll(s)];
+  const box = (e) => { const r = e.getBoundingClientRect(); return [r.width, r.height] };
+  const scrolls = (e) => { for (let p = e; p && p.id != 'quarto-content'; p = p.parentElement)
+    if (['auto', 'scroll'].includes(getComputedStyle(p).overflowX)) return true; return false };
+  return {
+    text: document.body.innerText, h1: all('h1').length, lang: document.documentElement.lang,
+    links: all('a[href]').map(e => e.href), ids: all('[id]').map(e => e.id),
+    images: all('main img').map(e => ({alt: e.alt, natural: e.naturalWidth, shown: e.clientWidth})),
+    maths: all('math').map(box), prose: all('main p, main li, main h2, main h3').map(e => e.innerText).join('\\n'),
+    wide: document.documentElement.scrollWidth - innerWidth,
+    out: all('main *').filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !scrolls(e)).map(e => e.outerHTML.slice(0, 120)),
+    small: all('main p, main li, main td').filter(e => e.innerText && parseFloat(getComputedStyle(e).fontSize) < 12).length,
+  } }"""
+
+# Contrast of what is written against the nearest ground that is not transparent.
+CONTRAST = """() => {
+  const parse = (c) => { const n = c.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n };
+  const light = (c) => { const [r, g, b] = c.map(v => (v /= 255) <= .03928 ? v/12.92 : ((v + .055)/1.055)**2.4); return .2126*r + .7152*g + .0722*b };
+  const ground = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c[3] > .9) return c } return [255, 255, 255] };
+  const worst = {};
+  for (const s of ['main p', 'main h2', 'main td', 'main pre code', 'main p a', '.sidebar-link', '#TOC a', '.navbar-title', '.built']) for (const e of document.querySelectorAll(s)) {
+    if (!e.offsetParent || !e.innerText.trim()) continue;
+    const [a, b] = [light(parse(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+    worst[s] = Math.min(worst[s] || 99, (a + .05)/(b + .05));
+  }
+  return worst }"""
+
+@pytest.fixture(scope="module")
+def address():
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args): pass
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=SITE))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+@pytest.fixture(scope="module")
+def browser():
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield browser
+        browser.close()
+
+def visit(browser, width, scheme="light"):
+    "A fresh window, and what it complains of"
+    page = browser.new_context(viewport={"width": width, "height": 850}, color_scheme=scheme).new_page()
+    complaints = []
+    page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda e: complaints.append(str(e)))
+    page.on("requestfailed", lambda r: complaints.append(f"{r.failure}: {r.url}") if r.failure != "net::ERR_ABORTED" else None)
+    page.on("request", lambda r: complaints.append(f"leaves the site: {r.url}") if not r.url.startswith(("http://127.0.0.1", "data:")) else None)
+    return page, complaints
+
+@pytest.fixture(scope="module")
+def seen(address, browser):
+    "Every page at both widths: what stands on it"
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    out = {}
+    for width in (WIDE, PHONE):
+        page, complaints = visit(browser, width)
+        for name in PAGES:
+            complaints.clear()
+            status = page.goto(address + name, wait_until="load").status
+            page.wait_for_timeout(200)
+            out[name, width] = dict(page.evaluate(LOOK), status=status, complaints=list(complaints))
+            if Path(name).stem in SHOWN: page.screenshot(path=SHOTS/f"{Path(name).stem}-{width}.png", full_page=True)
+        page.context.close()
+    return out
+
+def page_of(notebook):
+    "The page of a notebook, by the line that names its source"
+    name = f"nbs/{notebook.relative_to(ROOT/'nbs').as_posix()}</a>"
+    pages = [p for p in PAGES if name in (SITE/p).read_text(encoding="utf-8").rpartition('class="built"')[2]]
+    assert len(pages) == 1, f"{notebook} has the pages {pages}"
+    return pages[0]
+
+def outputs(): return {p: page_of(p) for p in NOTEBOOKS}
+
+def test_every_notebook_has_its_page():
+    assert len(set(outputs().values())) == len(NOTEBOOKS) and {"index.html", "results.html"} <= set(PAGES)
+
+def test_every_page_and_internal_link_answers(address, seen):
+    broken = []
+    for (name, width), page in seen.items():
+        assert page["status"] == 200 and page["h1"] == 1 and page["lang"] == "en", name
+        for link in set(page["links"]):
+            url, anchor = urldefrag(link)
+            if not url.startswith(address): continue
+            target = unquote(url[len(address):]) or "index.html"
+            if not (SITE/target).is_file(): broken.append((name, link))
+            elif anchor and target in PAGES and unquote(anchor) not in seen[target, width]["ids"]: broken.append((name, link))
+    assert not broken
+
+def test_no_link_to_the_published_site(seen):
+    "Links between pages stay where the pages are"
+    host = index["settings"]["doc_host"]
+    assert not [(key, link) for key, page in seen.items() for link in page["links"] if link.startswith(host)]
+
+def test_console_is_quiet_and_nothing_is_fetched_from_elsewhere(seen):
+    assert not {key: page["complaints"] for key, page in seen.items() if page["complaints"]}
+    fetched = re.compile(r"""(<(?:script|img|iframe|source)[^>]+src=|<link[^>]+rel="(?:stylesheet|icon)"[^>]+href=)["']?(https?:)?//|@import[^;]*//|url\(["']?(https?:)?//""")
+    files = [p for p in SITE.rglob("*") if p.suffix in (".html", ".css")]
+    assert not [(p.name, m[0]) for p in files for m in [fetched.search(p.read_text(encoding="utf-8"))] if m]
+
+def test_readable_at_phone_width(seen):
+    for name in PAGES:
+        page = seen[name, PHONE]
+        assert page["wide"] <= 0 and not page["out"] and not page["small"], (name, page["wide"], page["out"], page["small"])
+
+def test_figures_are_drawn_sharp_and_described(seen):
+    figures = [(name, figure) for (name, width), page in seen.items() if width == WIDE for figure in page["images"]]
+    saved = sum("image/png" in o.get("data", {}) for p in NOTEBOOKS for c in json.loads(p.read_text(encoding="utf-8"))["cells"]
+                if not "".join(c["source"]).startswith("#| hide") for o in c.get("outputs", []))
+    assert len(figures) >= saved > 0
+    for name, figure in figures:
+        assert figure["natural"] >= figure["shown"] > 0, f"{name}: {figure} is drawn larger than it is"
+        assert len(figure["alt"].split()) >= 3, f"{name}: a figure without an alternative text; write #| fig-alt: ... in its cell"
+
+def test_mathematics_is_drawn(seen):
+    for notebook, name in outputs().items():
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        text = "\n\n".join(re.sub(r"(?s)```.*?```|`[^`]*`", "", "".join(c["source"])) for c in cells if c["cell_type"] == "markdown")
+        formulas = re.findall(r"(?s)\$\$.+?\$\$|\$[^$\n]+\$", text)
+        maths = seen[name, WIDE]["maths"]
+        assert len(maths) == len(formulas), f"{name}: {len(formulas)} formulas, {len(maths)} drawn"
+        assert all(w > 3 and h > 3 for w, h in maths)
+        assert not re.search(r"\\\(|\\\[|\$\$|\\[a-z]{3,}", seen[name, WIDE]["prose"]), name
+
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_search_finds_bald(address, browser, width):
+    page, complaints = visit(browser, width)
+    page.goto(address)
+    if width == PHONE: page.locator(".navbar-toggler").click()
+    page.locator(".smalldocs-search input:visible").fill("bald")
+    page.locator(".search-result").first.wait_for()
+    found = [urldefrag(urljoin(page.url, a.get_attribute("href"))) for a in page.locator(".search-result").all()]
+    assert {"acquisition.html", "05_bald.html"} <= {url[len(address):] for url, _ in found}
+    page.keyboard.press("ArrowDown"); page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: url.rstrip("/") != address.rstrip("/"))
+    assert "bald" in page.locator("main").inner_text().lower() and not complaints
+    page.context.close()
+
+FOCUS = """() => { const e = document.activeElement, r = e.getBoundingClientRect(), s = getComputedStyle(e);
+  if (e == document.body) return null;
+  if (!e.dataset.key) e.dataset.key = ++window.keys;
+  return {key: e.dataset.key, tag: e.tagName, cls: e.className, href: e.getAttribute('href'), size: r.width * r.height,
+          ring: s.outlineStyle != 'none' || s.boxShadow != 'none'} }"""
+
+def tabbed(page):
+    "What the Tab key reaches, in order, once around"
+    page.evaluate("window.keys = 0")
+    out, keys = [], set()
+    for _ in range(400):
+        page.keyboard.press("Tab")
+        now = page.evaluate(FOCUS)
+        if now is None or now["key"] in keys: break
+        keys.add(now["key"]); out.append(now)
+    return out
+
+def test_everything_is_reached_by_keyboard(address, browser):
+    page, _ = visit(browser, WIDE)
+    page.goto(address + "acquisition.html")
+    reached = tabbed(page)
+    wanted = page.evaluate("""[...document.querySelectorAll('a[href], button, input')].filter(e => e.offsetParent && !e.classList.contains('anchorjs-link') && getComputedStyle(e).visibility != 'hidden').length""")
+    assert len([r for r in reached if r["tag"] in ("A", "BUTTON", "INPUT") and "anchorjs" not in r["cls"]]) >= wanted > 20
+    assert all(r["ring"] for r in reached), [r for r in reached if not r["ring"]]
+    assert any("color-scheme-toggle" in r["cls"] for r in reached) and any(r["tag"] == "INPUT" for r in reached)
+    page.locator(".quarto-color-scheme-toggle:visible").focus()
+    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.keyboard.press("Enter"); page.wait_for_timeout(200)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+    page.context.close()
+
+def test_the_menu_opens_by_keyboard_on_a_phone(address, browser):
+    page, _ = visit(browser, PHONE)
+    page.goto(address)
+    link = page.locator("#quarto-sidebar a[href$='data.html']")
+    page.locator(".quarto-btn-toggle:visible").focus()
+    page.keyboard.press("Enter"); page.wait_for_timeout(500)
+    assert link.is_visible() and link.bounding_box()["x"] >= 0
+    link.focus(); page.keyboard.press("Enter"); page.wait_for_url("**/data.html")
+    page.context.close()
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark_can_be_read(address, browser, scheme):
+    page, complaints = visit(browser, WIDE, scheme)
+    for name in ("acquisition.html", "results.html", "index.html"):
+        page.goto(address + name, wait_until="load"); page.wait_for_timeout(100)
+        ground = [int(v) for v in re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor"))[:3]]
+        assert (sum(ground) < 380) == (scheme == "dark")
+        assert not {s: round(c, 2) for s, c in page.evaluate(CONTRAST).items() if c < 4.5}, name
+    assert not complaints
+    page.context.close()
+
+def test_every_public_name_has_its_entry(seen):
+    "Signature, documented arguments, and a link to the source, under the name"
+    for module, symbols in index["syms"].items():
+        for name in importlib.import_module(module).__all__:
+            place, file = symbols.get(f"{module}.{name}", (None, None))
+            if place is None or name.isupper(): continue
+            page, _, anchor = place.partition("#")
+            text = (SITE/page).read_text(encoding="utf-8")
+            assert anchor in seen[page, WIDE]["ids"], f"{place}: no entry"
+            entry = text[text.index(f'id="{anchor}"') - 900:][:6000]
+            assert re.search(rf"{index['settings']['git_url']}/blob/\w+/{file}#L\d+", entry), f"{place}: no link to its source"
+            assert re.search(rf">{name}<|{name}\(", entry), f"{place}: no signature"
+            assert "](" not in "".join(re.findall(r"(?s)<pre.*?</pre>", entry)[:1]), f"{place}: a link inside code"
+
+def test_sidebar_is_in_order(address, browser):
+    page, _ = visit(browser, WIDE)
+    page.goto(address)
+    heads = page.locator("#quarto-sidebar .sidebar-item-section > .sidebar-item-container .menu-text").all_inner_texts()
+    assert heads[:2] == ["Library", "Experiments"] and heads[2:] in ([], ["Guides"])
+    links = page.eval_on_selector_all("#quarto-sidebar a.sidebar-link[href]", "es => es.map(e => e.getAttribute('href'))")
+    order = [urldefrag(urljoin("/", link))[0].lstrip("/") for link in links]
+    listed = [link for link in order if link in PAGES]
+    assert listed[0] == "index.html" and set(listed) == set(PAGES) and len(listed) == len(PAGES)
+    page.context.close()
+
+def test_each_page_says_what_it_was_built_from(seen):
+    for key, page in seen.items():
+        commit = re.search(r"last built from commit ([0-9a-f]{7,}) of \d{4}-\d\d-\d\d", page["text"])
+        assert commit, key
+        assert subprocess.run(["git", "cat-file", "-e", commit[1]], cwd=ROOT).returncode == 0
