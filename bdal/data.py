@@ -121,7 +121,7 @@ def _unpack(dataset):
     if not torch.is_tensor(items[0][0]) and x.ndim == 4: x = x.permute(0, 3, 1, 2)
     return x, np.array([int(y) for _, y in items])
 
-# %% ../nbs/00_data.ipynb #5e84b843
+# %% ../nbs/00_data.ipynb #58055a8c
 @dataclass(frozen=True, eq=False)
 class Data:
     "A pool with hidden labels, and a test set, as tensors"
@@ -131,6 +131,8 @@ class Data:
     x_test:torch.Tensor # test inputs, float32 [N_test, ...]
     y_test:torch.Tensor # test labels, int64 [N_test]
     classes:tuple # one name per class, [C]
+    start_among:torch.Tensor|None = None # indices that a start set may be drawn from; none: all
+    test_parts:dict|None = None # name -> indices into the test set, to be measured apart; none: the whole only
 
     @classmethod
     def from_arrays(cls,
@@ -178,7 +180,7 @@ class Data:
 
     @cached_property
     def fingerprint(self)->str: # 16 hexadecimal digits
-        "Says whether two data sets are the same, bit for bit: a hash of all five parts"
+        "Says whether two data sets are the same, bit for bit: a hash of the five parts"
         h = hashlib.sha256("\0".join(self.classes).encode())
         for t in (self.x, self.y, self.x_test, self.y_test):
             h.update(f"{t.dtype}{list(t.shape)}".encode()); h.update(t.contiguous().numpy())
@@ -287,7 +289,7 @@ def torchvision_data(
         raise OSError(f"{name} is not whole in {root} and could not be had ({e}); connect to a network, "
                       f"or put the files there as torchvision lays them out") from e
 
-# %% ../nbs/00_data.ipynb #70db6cf3
+# %% ../nbs/00_data.ipynb #9e17b7d3
 def repeated(
     data:Data, # what to repeat
     times:int=3, # copies of each pool image; copy c of image i has index c*N + i
@@ -299,7 +301,7 @@ def repeated(
     x = data.x.repeat(times, *[1]*(data.x.ndim - 1))
     if noise: x += noise * torch.randn(x.shape, generator=stream(seed, "repeat noise"))
     return Data(f"{data.name} x{times} noise {noise:g}", x, data.y.repeat(times),
-                data.x_test, data.y_test, data.classes)
+                data.x_test, data.y_test, data.classes, data.start_among, data.test_parts)
 
 # %% ../nbs/00_data.ipynb #da3879d1
 def balanced_start(
