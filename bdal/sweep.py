@@ -239,7 +239,7 @@ def run(
         name, value = getattr(e, "ename", type(e).__name__), getattr(e, "evalue", e)
         return told("failed", f"{name}: {value}" + (f"; see {trial.unfinished}" if trial.unfinished.exists() else ""))
 
-# %% ../nbs/03d_sweep.ipynb #4ff8e724
+# %% ../nbs/03d_sweep.ipynb #b92ca9c6
 LINE_EVERY = 10 # seconds between two lines on one trial
 
 def _say(text): print(time.strftime("%H:%M:%S ") + text, flush=True)
@@ -264,7 +264,7 @@ def _backend(backend, scheduler):
     if not scheduler: raise ValueError("no scheduler is given; give its address, --scheduler tcp://HOST:8786")
     distributed = _need("distributed", "dev,dask")
     try:
-        client = distributed.Client(scheduler, timeout=15)
+        client = distributed.Client(scheduler, timeout=10)
         client.wait_for_workers(1, timeout=60)
     except (OSError, TimeoutError, ValueError) as e:
         raise OSError(f"no Dask cluster works at {scheduler} ({e}); start one: `dask scheduler`, and on each machine "

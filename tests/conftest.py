@@ -23,7 +23,7 @@ def pytest_addoption(parser):
 
 @pytest.fixture
 def kills(request):
-    return 60 if request.config.getoption("--long") else 8
+    return 60 if request.config.getoption("--long") else 5
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
     python tests/kill_trials.py --kills 60 --seed 0
 
 Each attempt is a process of its own (forked from one that has torch and the images in memory, so that an attempt costs its trial only).
-Two thirds of them are killed from outside after a random time; the others kill themselves inside an append, with a random part of the line
-written, all of it or none of it among them. The last line of the output is JSON; the exit code is 0 if every record is as it should be.
+Two thirds of them are killed from outside after a random time; every third kills itself inside an append, with a random part of the line
+written, none of it, all of it, or all but its end, in turn. The last line of the output is JSON; the exit code is 0 if every record is as it should be.
 """
 import argparse
 import itertools
@@ -27,9 +27,9 @@ def results(path):
     return [re.sub(rb'"versions": .*', b"", header), *(re.sub(rb'"(train|score|evaluate)_seconds": [-0-9.e]+', b"", line) for line in rounds)]
 
 
-def dying_write(steps, chance):
+def dying_write(steps, chance, kind):
     "An append that ends the process, after some of the line"
-    whole, left = steps.Record._write, chance.randrange(4)
+    whole, left = steps.Record._write, chance.randrange(2)
 
     def write(record, entry):
         nonlocal left
@@ -37,24 +37,24 @@ def dying_write(steps, chance):
         if left >= 0 or not record._file:
             return whole(record, entry)
         line = (json.dumps(entry) + "\n").encode()
-        record._file.write(line[: chance.choice([0, 1, chance.randrange(len(line)), len(line) - 1, len(line)])])
+        record._file.write(line[: (chance.randrange(1, len(line) - 1), 0, len(line), len(line) - 1)[kind]])
         os.kill(os.getpid(), signal.SIGKILL)
 
     steps.Record._write = write
 
 
-def attempt(run, path, log, chance=None):
-    "A process that runs the trial; with chance, one that dies inside an append"
+def attempt(run, path, log, dying=None):
+    "A process that runs the trial; or one that dies inside an append"
     pid = os.fork()
     if pid:
         return pid
     try:
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
         os.dup2(1, 2)
-        if chance:
+        if dying:
             import bdal.steps
 
-            dying_write(bdal.steps, chance)
+            dying_write(bdal.steps, *dying)
         run(path)
         os._exit(0)
     except BaseException:
@@ -85,7 +85,7 @@ def main():
     few.fingerprint
     chance, folder = random.Random(a.seed), Path(tempfile.mkdtemp())
     kinds = dict.fromkeys(("from outside", "inside an append"), 0)
-    torn = resumed = trials = 0
+    torn = resumed = trials = tried = 0
     wrong = []
     for seed, K, score in itertools.islice(((s, K, score) for s in itertools.count(a.seed) for K, score in ((1, "bald"), (5, "margin"), (3, "random"), (7, "entropy"))), 1000):
         if sum(kinds.values()) >= a.kills:
@@ -101,8 +101,8 @@ def main():
         seconds, trials = time.monotonic() - began, trials + 1
         for n in range(ATTEMPTS):
             before = killed.read_bytes() if killed.exists() else b""
-            inside = chance.random() < 1 / 3
-            pid = attempt(run, killed, log, random.Random(chance.random()) if inside else None)
+            inside, tried = tried % 3 == 1, tried + 1
+            pid = attempt(run, killed, log, (random.Random(chance.random()), kinds["inside an append"] % 4) if inside else None)
             if not inside:
                 time.sleep(chance.uniform(0, 0.5 * seconds))
                 try:

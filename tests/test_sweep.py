@@ -210,9 +210,21 @@ def test_a_link_out_of_the_project_is_refused(project, tmp_path_factory):
     assert not list(outside.iterdir())
 
 
-def test_one_by_one_by_loky_by_dask(project, mnist_home, request):
-    "The same trials, seed for seed, by three ways: the same records"
-    n, found = (10 if request.config.getoption("--long") else 2), {}
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_stopped_by_a_person(project, mnist_home, long, jobs):
+    "Ctrl-C: the trials end too, and the exit code says so"
+    process = sweep_process(project, "chance", "--jobs", jobs, home=mnist_home)
+    until(lambda: lines(project / "results" / "chance" / "trial-00.jsonl") >= 2)
+    everybody = below(process)
+    process.send_signal(signal.SIGINT)
+    code, _, err = finish(process, 30)
+    assert code == 130 and err.endswith("bdal_sweep: stopped; the same command goes on from here\n")
+    until(lambda: not [p for p in everybody if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], 10)
+
+
+def test_one_by_one_by_loky_by_dask(project, mnist_home, long):
+    "Ten trials, seed for seed, by three ways: the same records"
+    n, found = 10, {}
     ways = {"one": ("--jobs", 1), "loky": ("--jobs", 2)}
     cluster = None
     try:
@@ -270,6 +282,19 @@ def test_a_dask_worker_killed_in_mid_run(project, mnist_home):
     assert "chance: 3 of 3 trials complete" in out
     for lines_of in records(project, "chance").values():
         assert len(lines_of) == 1 + 5 + 1 and lines_of[-1] == b""
+
+
+def test_a_scheduler_killed_in_mid_run(project, mnist_home, long):
+    "The sweep ends, and says that it is not complete"
+    cluster = dask_cluster(project, mnist_home)
+    try:
+        process = sweep_process(project, "chance", "--backend", "dask", "--scheduler", cluster[0], home=mnist_home)
+        until(lambda: lines(project / "results" / "chance" / "trial-00.jsonl") >= 2)
+        cluster[1][0].kill()
+        code, out, err = finish(process)
+    finally:
+        stop(cluster)
+    assert code == 1 and "its workers were lost" in out, out + err
 
 
 def test_no_cluster_where_one_is_said_to_be(project, capsys):
