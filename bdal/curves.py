@@ -12,10 +12,10 @@ from scipy import integrate, stats
 from .steps import Record
 
 # %% auto #0
-__all__ = ['COLOURS', 'TESTS', 'results_folder', 'trials', 'load', 'axis', 'mean_interval', 'curve', 'at_labels', 'looks',
-           'caption', 'plot_curves', 'labels_to', 'quantiles', 'labels_table', 'area', 'at', 'common_range',
-           'differences', 'sign_flip', 'holm', 'evidence', 'compare', 'deviation', 'acquired', 'evenness',
-           'running_share', 'curve_table', 'to_csv', 'to_markdown', 'save_figure']
+__all__ = ['COLOURS', 'TESTS', 'results_folder', 'trials', 'load', 'load_finished', 'protocols', 'axis', 'mean_interval', 'curve',
+           'at_labels', 'looks', 'caption', 'plot_curves', 'labels_to', 'quantiles', 'labels_table', 'area', 'at',
+           'common_range', 'differences', 'sign_flip', 'holm', 'evidence', 'compare', 'deviation', 'acquired',
+           'evenness', 'running_share', 'curve_table', 'to_csv', 'to_markdown', 'save_figure']
 
 # %% ../nbs/03a_curves.ipynb #2383a0c1
 def results_folder()->Path:
@@ -37,7 +37,7 @@ def _records(studies, results=None):
             if not record.header: raise ValueError(f"{record.path} is empty; delete it")
             yield study, record
 
-# %% ../nbs/03a_curves.ipynb #9987fe57
+# %% ../nbs/03a_curves.ipynb #a5784d4e
 def trials(
     *studies:str, # names of folders in `results`
     results=None, # that folder; none: `results_folder()`
@@ -48,11 +48,11 @@ def trials(
         start = hashlib.sha256(str(config.get("start_indices")).encode()).hexdigest()[:8]
         return dict(study=study, trial=int(record.path.stem.split("-")[-1]), seed=config["seed"], rounds=len(rows),
                     n_labelled=rows.n_labelled.max() if "n_labelled" in rows else np.nan,
-                    n_final=config.get("n_final"), seconds=rows.filter(regex="seconds$").sum().sum(), start=start,
+                    n_final=config.get("n_final"), rows=config.get("rows", 0), seconds=rows.filter(regex="seconds$").sum().sum(), start=start,
                     device=record.header["device"], arithmetic=record.header.get("arithmetic"),
                     commit=record.header.get("commit"), **record.header.get("versions", {}))
     table = pd.DataFrame([row(*pair) for pair in _records(studies, results)])
-    arrived = ~(table.n_labelled < table.n_final.astype(float))
+    arrived = ~(table.n_labelled < table.n_final.astype(float)) & ~(table.rounds < table.pop("rows"))
     return table.assign(whole=arrived & (table.rounds == table.groupby("study").rounds.transform("max")))
 
 def load(
@@ -70,6 +70,35 @@ def load(
     if not whole: return frame
     kept = trials(*studies, results=results).query("whole")[["study", "trial"]]
     return frame.merge(kept, how="inner", on=["study", "trial"])
+
+def load_finished(
+    *studies:str, # names in studies.toml
+    results=None, # the folder; none: `results_folder()`
+)->pd.DataFrame: # as from `load`; empty where none has been run
+    "The whole trials of those studies that have been run; says which have not"
+    folder = Path(results or results_folder())
+    there = [s for s in studies if any((folder/s).glob("trial-*.jsonl"))]
+    frame = load(*there, results=folder, whole=True) if there else pd.DataFrame(columns=["study", "seed"])
+    if missing := [s for s in studies if s not in set(frame.study)]:
+        print(f"Not run yet: {', '.join(missing)}. To run them: bdal_sweep {' '.join(missing)}")
+    return frame
+
+def protocols(
+    *studies:str, # names of folders in `results`
+    results=None, # that folder; none: `results_folder()`
+)->pd.DataFrame: # a row a choice, a column a study
+    "What all trials of a study have in common; an error where it is not one study, or a seed is left out"
+    found, seeds = {}, {}
+    for study, record in _records(studies, results):
+        config = {k: v for k, v in record.header["config"].items() if k not in ("start_indices", "start_labels")}
+        seeds.setdefault(study, []).append(config.pop("seed"))
+        first = found.setdefault(study, config)
+        if differ := [k for k in {**first, **config} if first.get(k) != config.get(k)]:
+            raise ValueError(f"{record.path} differs from the first trial of {study} in {', '.join(differ)}; "
+                             "move it away, or run all of them alike")
+    for study, s in seeds.items():
+        if sorted(s) != list(range(len(s))): raise ValueError(f"{study} has seeds {sorted(s)}; run those left out")
+    return pd.DataFrame(found)
 
 # %% ../nbs/03a_curves.ipynb #4c105ac9
 def axis(
