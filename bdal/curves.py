@@ -13,9 +13,9 @@ from .steps import Record
 
 # %% auto #0
 __all__ = ['COLOURS', 'TESTS', 'results_folder', 'trials', 'load', 'load_finished', 'protocols', 'axis', 'mean_interval', 'curve',
-           'at_labels', 'looks', 'caption', 'plot_curves', 'labels_to', 'quantiles', 'labels_table', 'area', 'at',
-           'common_range', 'differences', 'sign_flip', 'holm', 'evidence', 'compare', 'deviation', 'acquired',
-           'evenness', 'running_share', 'curve_table', 'to_csv', 'to_markdown', 'save_figure']
+           'at_labels', 'looks', 'caption', 'plot_curves', 'labels_to', 'quantiles', 'labels_table', 'crossings',
+           'area', 'at', 'common_range', 'differences', 'sign_flip', 'holm', 'evidence', 'compare', 'gaps', 'deviation',
+           'acquired', 'evenness', 'running_share', 'curve_table', 'to_csv', 'to_markdown', 'save_figure']
 
 # %% ../nbs/03a_curves.ipynb #2383a0c1
 def results_folder()->Path:
@@ -220,7 +220,7 @@ def labels_to(
     return (frame.groupby(["study", "seed"], sort=False)[["n_labelled", "test_accuracy"]]
             .apply(first).rename(f"labels to {level:.0%}"))
 
-# %% ../nbs/03a_curves.ipynb #42c9a4e5
+# %% ../nbs/03a_curves.ipynb #b48b0ae2
 def quantiles(
     values, # one a trial, [n]; may be infinite
     q=(.25, .5, .75), # shares
@@ -245,6 +245,13 @@ def labels_table(
     columns = {f"{level:.0%}": {s: cell(s, quantiles(g, q)) for s, g in labels_to(frame, level, hold)
                                 .groupby("study", sort=False)} for level in levels}
     return pd.DataFrame(columns).rename_axis("study")
+
+def crossings(
+    frame:pd.DataFrame, # as from `load`
+    levels=(.8, .9, .95), # test accuracies
+)->pd.DataFrame: # a row a study; text
+    "`labels_table` at the first crossing, and at the crossing that holds for three evaluations"
+    return pd.concat([labels_table(frame, levels), labels_table(frame, levels, hold=3).add_suffix(", held")], axis=1)
 
 # %% ../nbs/03a_curves.ipynb #0083879b
 def area(
@@ -351,6 +358,22 @@ def compare(
 )->pd.DataFrame: # a row a pair
     "Paired differences a - b between studies, tested and corrected as one family"
     return evidence({f"{a} - {b}": differences(values, a, b) for a, b in pairs}, **kwargs)
+
+# %% ../nbs/03a_curves.ipynb #b5f74d7f
+def gaps(
+    frame:pd.DataFrame, # as from `load`
+    a:str, # study
+    b:str, # study
+    counts=(50, 100, 200, 300), # numbers of labels; those that not all trials reach are left out
+    value:str="test_accuracy", # column
+)->pd.DataFrame: # a row a number of labels, and one for the mean over the common range; in percent points of `value`
+    "Paired differences a - b along the labels, tested and corrected as one family"
+    frame = frame[frame.study.isin((a, b))]
+    low, high = common_range(frame)
+    family = {f"at {n}": differences(at(frame, n, value), a, b) for n in counts if low <= n <= high}
+    family[f"{low} to {high}"] = differences(area(frame, low, high, value), a, b)
+    table = evidence({name: 100*d for name, d in family.items()}).drop(columns="beyond")
+    return table.rename_axis(f"{a} - {b}, labels")
 
 # %% ../nbs/03a_curves.ipynb #b6ae050e
 def deviation(
