@@ -12,10 +12,10 @@ from scipy import integrate, stats
 from .steps import Record
 
 # %% auto #0
-__all__ = ['COLOURS', 'TESTS', 'results_folder', 'trials', 'load', 'axis', 'mean_interval', 'curve', 'at_labels', 'looks',
-           'caption', 'plot_curves', 'labels_to', 'quantiles', 'labels_table', 'area', 'at', 'common_range',
-           'differences', 'sign_flip', 'holm', 'evidence', 'compare', 'deviation', 'acquired', 'evenness',
-           'running_share', 'curve_table', 'to_csv', 'to_markdown', 'save_figure']
+__all__ = ['COLOURS', 'TESTS', 'results_folder', 'trials', 'load', 'load_finished', 'protocols', 'axis', 'mean_interval', 'curve',
+           'at_labels', 'looks', 'caption', 'plot_curves', 'labels_to', 'quantiles', 'labels_table', 'crossings',
+           'area', 'at', 'common_range', 'differences', 'sign_flip', 'holm', 'evidence', 'compare', 'gaps', 'deviation',
+           'acquired', 'evenness', 'running_share', 'curve_table', 'to_csv', 'to_markdown', 'save_figure']
 
 # %% ../nbs/03a_curves.ipynb #2383a0c1
 def results_folder()->Path:
@@ -37,7 +37,7 @@ def _records(studies, results=None):
             if not record.header: raise ValueError(f"{record.path} is empty; delete it")
             yield study, record
 
-# %% ../nbs/03a_curves.ipynb #9987fe57
+# %% ../nbs/03a_curves.ipynb #a5784d4e
 def trials(
     *studies:str, # names of folders in `results`
     results=None, # that folder; none: `results_folder()`
@@ -48,11 +48,11 @@ def trials(
         start = hashlib.sha256(str(config.get("start_indices")).encode()).hexdigest()[:8]
         return dict(study=study, trial=int(record.path.stem.split("-")[-1]), seed=config["seed"], rounds=len(rows),
                     n_labelled=rows.n_labelled.max() if "n_labelled" in rows else np.nan,
-                    n_final=config.get("n_final"), seconds=rows.filter(regex="seconds$").sum().sum(), start=start,
+                    n_final=config.get("n_final"), rows=config.get("rows", 0), seconds=rows.filter(regex="seconds$").sum().sum(), start=start,
                     device=record.header["device"], arithmetic=record.header.get("arithmetic"),
                     commit=record.header.get("commit"), **record.header.get("versions", {}))
     table = pd.DataFrame([row(*pair) for pair in _records(studies, results)])
-    arrived = ~(table.n_labelled < table.n_final.astype(float))
+    arrived = ~(table.n_labelled < table.n_final.astype(float)) & ~(table.rounds < table.pop("rows"))
     return table.assign(whole=arrived & (table.rounds == table.groupby("study").rounds.transform("max")))
 
 def load(
@@ -70,6 +70,35 @@ def load(
     if not whole: return frame
     kept = trials(*studies, results=results).query("whole")[["study", "trial"]]
     return frame.merge(kept, how="inner", on=["study", "trial"])
+
+def load_finished(
+    *studies:str, # names in studies.toml
+    results=None, # the folder; none: `results_folder()`
+)->pd.DataFrame: # as from `load`; empty where none has been run
+    "The whole trials of those studies that have been run; says which have not"
+    folder = Path(results or results_folder())
+    there = [s for s in studies if any((folder/s).glob("trial-*.jsonl"))]
+    frame = load(*there, results=folder, whole=True) if there else pd.DataFrame(columns=["study", "seed"])
+    if missing := [s for s in studies if s not in set(frame.study)]:
+        print(f"Not run yet: {', '.join(missing)}. To run them: bdal_sweep {' '.join(missing)}")
+    return frame
+
+def protocols(
+    *studies:str, # names of folders in `results`
+    results=None, # that folder; none: `results_folder()`
+)->pd.DataFrame: # a row a choice, a column a study
+    "What all trials of a study have in common; an error where it is not one study, or a seed is left out"
+    found, seeds = {}, {}
+    for study, record in _records(studies, results):
+        config = {k: v for k, v in record.header["config"].items() if k not in ("start_indices", "start_labels")}
+        seeds.setdefault(study, []).append(config.pop("seed"))
+        first = found.setdefault(study, config)
+        if differ := [k for k in {**first, **config} if first.get(k) != config.get(k)]:
+            raise ValueError(f"{record.path} differs from the first trial of {study} in {', '.join(differ)}; "
+                             "move it away, or run all of them alike")
+    for study, s in seeds.items():
+        if sorted(s) != list(range(len(s))): raise ValueError(f"{study} has seeds {sorted(s)}; run those left out")
+    return pd.DataFrame(found)
 
 # %% ../nbs/03a_curves.ipynb #4c105ac9
 def axis(
@@ -191,7 +220,7 @@ def labels_to(
     return (frame.groupby(["study", "seed"], sort=False)[["n_labelled", "test_accuracy"]]
             .apply(first).rename(f"labels to {level:.0%}"))
 
-# %% ../nbs/03a_curves.ipynb #42c9a4e5
+# %% ../nbs/03a_curves.ipynb #b48b0ae2
 def quantiles(
     values, # one a trial, [n]; may be infinite
     q=(.25, .5, .75), # shares
@@ -216,6 +245,13 @@ def labels_table(
     columns = {f"{level:.0%}": {s: cell(s, quantiles(g, q)) for s, g in labels_to(frame, level, hold)
                                 .groupby("study", sort=False)} for level in levels}
     return pd.DataFrame(columns).rename_axis("study")
+
+def crossings(
+    frame:pd.DataFrame, # as from `load`
+    levels=(.8, .9, .95), # test accuracies
+)->pd.DataFrame: # a row a study; text
+    "`labels_table` at the first crossing, and at the crossing that holds for three evaluations"
+    return pd.concat([labels_table(frame, levels), labels_table(frame, levels, hold=3).add_suffix(", held")], axis=1)
 
 # %% ../nbs/03a_curves.ipynb #0083879b
 def area(
@@ -322,6 +358,22 @@ def compare(
 )->pd.DataFrame: # a row a pair
     "Paired differences a - b between studies, tested and corrected as one family"
     return evidence({f"{a} - {b}": differences(values, a, b) for a, b in pairs}, **kwargs)
+
+# %% ../nbs/03a_curves.ipynb #b5f74d7f
+def gaps(
+    frame:pd.DataFrame, # as from `load`
+    a:str, # study
+    b:str, # study
+    counts=(50, 100, 200, 300), # numbers of labels; those that not all trials reach are left out
+    value:str="test_accuracy", # column
+)->pd.DataFrame: # a row a number of labels, and one for the mean over the common range; in percent points of `value`
+    "Paired differences a - b along the labels, tested and corrected as one family"
+    frame = frame[frame.study.isin((a, b))]
+    low, high = common_range(frame)
+    family = {f"at {n}": differences(at(frame, n, value), a, b) for n in counts if low <= n <= high}
+    family[f"{low} to {high}"] = differences(area(frame, low, high, value), a, b)
+    table = evidence({name: 100*d for name, d in family.items()}).drop(columns="beyond")
+    return table.rename_axis(f"{a} - {b}, labels")
 
 # %% ../nbs/03a_curves.ipynb #b6ae050e
 def deviation(

@@ -19,7 +19,7 @@ from .acquisition import SCORES, SELECTORS, acquire, lookup
 from .scoring import race, score_pool
 
 # %% auto #0
-__all__ = ['FORMAT', 'DTYPES', 'schedule', 'Record', 'Protocol', 'Learner', 'run_round', 'run_trial', 'round_line',
+__all__ = ['FORMAT', 'DTYPES', 'schedule', 'Record', 'Protocol', 'Learner', 'run_round', 'header', 'run_trial', 'round_line',
            'check_parameters']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
@@ -35,7 +35,7 @@ def schedule(
     raise ValueError(f"there is no schedule {spec!r}; "
                      "give 'steps 400', 'epochs 10' (any number from 1), or 'heuristic'")
 
-# %% ../nbs/03_steps.ipynb #6290077b
+# %% ../nbs/03_steps.ipynb #d702fbd2
 FORMAT = 1 # of the record; another number is another meaning
 _BEGIN = b'{"format": ' # a file that begins otherwise is not ours
 _OPEN = WeakValueDictionary() # records that this process is writing
@@ -70,7 +70,7 @@ class Record:
                 raise ValueError("its header has no configuration")
             if [row["round"] for row in self.rounds] != list(range(len(self.rounds))):
                 raise ValueError("its rounds are not 0, 1, 2, ...")
-            for r, lists in enumerate([[row["indices"], row.get("labels", [])] for row in self.rounds]):
+            for r, lists in enumerate([[row.get("indices", []), row.get("labels", [])] for row in self.rounds]):
                 if not all(isinstance(o, list) and all(type(i) is int and abs(i) < 2**63 for i in o) for o in lists):
                     raise ValueError(f"in round {r}, indices or labels are not lists of whole numbers")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
@@ -147,7 +147,8 @@ class Record:
 
     @property
     def complete(self)->bool: # has the trial reached its last round?
-        return bool(self.rounds) and not self.rounds[-1]["indices"]
+        rows = self.header and self.header["config"].get("rows")   # where nothing is asked, the header says how many
+        return len(self.rounds) >= rows if rows else bool(self.rounds) and not self.rounds[-1].get("indices")
 
     def table(self):
         "The rounds as a pandas data frame, without the lists"
@@ -314,7 +315,7 @@ class Learner:
 
     def __repr__(self): return f"Learner, {self.protocol.score}, round {len(self.record.rounds)}. {self.pool}"
 
-# %% ../nbs/03_steps.ipynb #688f8d0a
+# %% ../nbs/03_steps.ipynb #f772093a
 def _default_net(classes, p, in_shape, seed): return bayesian_cnn(classes, p, seed, in_shape)
 
 def _measure_test(net, learner, seed):
@@ -357,8 +358,19 @@ def run_round(
                 indices=batch.indices.tolist() if K else [], scores=batch.scores.tolist() if K else [], labels=[],
                 train_seconds=train_seconds, score_seconds=lap(), evaluate_seconds=evaluate_seconds), scores_N, net
 
+def header(
+    config:dict, # every choice, with `score` and `seed`; `rows`, where the trial asks nothing: how many there will be
+    device, # where it computes
+    dtype:torch.dtype, # of its arithmetic
+)->dict:
+    "What a trial is and where it runs, as a record's first line"
+    return dict(format=FORMAT, config=json.loads(json.dumps(config)),
+                versions=dict(bdal=bdal.__version__, torch=torch.__version__, python=platform.python_version()),
+                device=_describe(torch.device(device)), arithmetic=str(dtype).removeprefix("torch."),
+                commit=_git_commit())
+
 def _header(learner, data):
-    "What a trial is, as the record's first line"
+    "The header of a learner's trial"
     start = learner.pool.labelled
     data = data or dict(data="pool", fingerprint=hashlib.sha256(np.ascontiguousarray(learner.x)).hexdigest()[:16])
     net = learner.net_of_seed
@@ -366,11 +378,7 @@ def _header(learner, data):
               "start_indices": start.tolist(), "start_labels": learner.labels_N[start].tolist(),
               "net": ("bayesian_cnn" if isinstance(net, partial) and net.func is _default_net
                       else getattr(net, "__qualname__", type(net).__name__))}
-    return dict(format=FORMAT, config=json.loads(json.dumps(config)),
-                versions=dict(bdal=bdal.__version__, torch=torch.__version__, python=platform.python_version()),
-                device=_describe(learner.device),
-                arithmetic=str(DTYPES[learner.protocol.dtype] or auto_dtype(learner.device)).removeprefix("torch."),
-                commit=_git_commit())
+    return header(config, learner.device, DTYPES[learner.protocol.dtype] or auto_dtype(learner.device))
 
 # %% ../nbs/03_steps.ipynb #0bf27f22
 def run_trial(

@@ -110,7 +110,7 @@ def _value(source):
     try: return ast.literal_eval(source)
     except (ValueError, SyntaxError): return None
 
-# %% ../nbs/03d_sweep.ipynb #2b3130a7
+# %% ../nbs/03d_sweep.ipynb #fc79db11
 @dataclass(frozen=True)
 class Trial:
     "One run of a study's notebook"
@@ -140,7 +140,8 @@ class Trial:
         except (ValueError, OSError) as e: return "refused", str(e), None
         if not record.header: return "new", "new", None
         there, here = record.header["config"], {**self.parameters, "seed": self.seed}
-        differ = [k for k, v in here.items() if k in there and there[k] != v
+        # nothing may be written as none, as an empty text or as 0
+        differ = [k for k, v in here.items() if k in there and there[k] != v and (there[k] or v)
                   and (k in self.given or k == "seed" or v not in (None, ""))]
         if differ:
             return "refused", (f"{self.record} is the record of another trial: "
