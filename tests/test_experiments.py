@@ -1,0 +1,40 @@
+"Experiment notebooks as a sweep runs them: small, whole, and resumed where they were cut."
+import json
+
+import pytest
+from conftest import ROOT
+
+pytest.importorskip("papermill")
+
+SMALL = {
+    "01b_setup": dict(n_train=600, epochs=3, T=2),
+    "03c_scaling": dict(experiment="labels", most=8, T=2),
+}
+
+
+def rows(path):
+    "A record without its seconds"
+    return [{k: v for k, v in json.loads(line).items() if "seconds" not in k} for line in path.read_text().splitlines()[1:]]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_trial_that_asks_nothing_is_resumed(name, mnist_home, tmp_path, monkeypatch):
+    from bdal.sweep import Study, plan, run
+
+    monkeypatch.setenv("BDAL_HOME", str(mnist_home))
+    (trial,) = plan({"small": Study("small", ROOT / "nbs" / f"{name}.ipynb", 1, SMALL[name])}, ["small"], root=tmp_path)
+    told = run(trial)
+    assert told["outcome"] == "done", told["words"]
+    whole = rows(trial.record)
+    assert len(whole) == 3
+    lines = trial.record.read_text().splitlines(keepends=True)
+    trial.record.write_text("".join(lines[:2]) + lines[2][:30])
+    assert trial.state()[:2] == ("begun", "begun, 1 rounds")
+    assert run(trial)["outcome"] == "done" and rows(trial.record) == whole
+
+
+def test_committed_records_are_those_of_their_study():
+    from bdal.sweep import load_studies, plan
+
+    for trial in plan(load_studies(ROOT / "nbs" / "studies.toml"), ["random"], trials=3):
+        assert trial.state()[0] == "finished", trial.state()[1]
