@@ -44,7 +44,7 @@ def below(process, what=""):
     return [p for p in psutil.Process(process.pid).children(recursive=True) if what in " ".join(p.cmdline())]
 
 
-def test_two_studies_once_and_again(project, mnist_home):
+def test_two_studies_once_and_again(long, project, mnist_home):
     "One fails, the others are run; the exit code and the last lines say so; the second sweep runs only what is left"
     toml = project / "nbs" / "studies.toml"
     mended = toml.read_text()
@@ -69,7 +69,7 @@ def test_two_studies_once_and_again(project, mnist_home):
     assert "bald: 2 of 2 trials complete" in out and records(project, "chance", "bald") == before
 
 
-def test_killed_sweeps_leave_nobody_behind_and_go_on(project, mnist_home):
+def test_killed_sweeps_leave_nobody_behind_and_go_on(long, project, mnist_home):
     "The sweep's own process, a worker and a kernel are killed; nothing lives on, and the same command ends with the same records"
     args = ("chance", "--trials", 2, "--jobs", 2)
     first = project / "results" / "chance" / "trial-00.jsonl"
@@ -264,7 +264,7 @@ def stop(cluster):
         p.wait()
 
 
-def test_a_dask_worker_killed_in_mid_run(project, mnist_home):
+def test_a_dask_worker_killed_in_mid_run(long, project, mnist_home):
     "Its trial is finished by the other worker, and no record is torn"
     pytest.importorskip("distributed")
     cluster = dask_cluster(project, mnist_home)
