@@ -121,13 +121,14 @@ def _unpack(dataset):
     if not torch.is_tensor(items[0][0]) and x.ndim == 4: x = x.permute(0, 3, 1, 2)
     return x, np.array([int(y) for _, y in items])
 
-# %% ../nbs/00_data.ipynb #e3af1785
+# %% ../nbs/00_data.ipynb #59bd0ca3
 def _as_html(
     rows:dict, # heading -> text, both plain
     below:str="", # HTML after the table
 )->str:
     "What a person wants to see of an object: a small table"
-    def cell(tag, text): return f'<{tag} style="text-align: left">{html.escape(str(text))}</{tag.split()[0]}>'
+    style = "text-align: left; vertical-align: top; padding: 0 1em 0 0"
+    def cell(tag, text): return f'<{tag} style="{style}">{html.escape(str(text))}</{tag.split()[0]}>'
     body = "".join(f"<tr>{cell('th scope=row', k)}{cell('td', v)}</tr>" for k, v in rows.items())
     return f"<table><tbody>{body}</tbody></table>{below}"
 

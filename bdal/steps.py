@@ -35,7 +35,7 @@ def schedule(
     raise ValueError(f"there is no schedule {spec!r}; "
                      "give 'steps 400', 'epochs 10' (any number from 1), or 'heuristic'")
 
-# %% ../nbs/03_steps.ipynb #7e6fdf7f
+# %% ../nbs/03_steps.ipynb #2222efeb
 FORMAT = 1 # of the record; another number is another meaning
 _BEGIN = b'{"format": ' # a file that begins otherwise is not ours
 _OPEN = WeakValueDictionary() # records that this process is writing
@@ -47,7 +47,7 @@ def _accuracy(rounds):
     for row in reversed(rounds):
         for part in ("test", "train"):
             if isinstance(a := row.get(f"{part}_accuracy"), (int, float)):
-                return f"{part} {a:.2%}" + (f", {row['n_labelled']} labels" if "n_labelled" in row else "")
+                return f"{part} {a:.2%}" + (f" at {row['n_labelled']} labels" if "n_labelled" in row else "")
     return "none yet"
 
 def _lock(f):
