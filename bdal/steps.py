@@ -35,12 +35,14 @@ def schedule(
     raise ValueError(f"there is no schedule {spec!r}; "
                      "give 'steps 400', 'epochs 10' (any number from 1), or 'heuristic'")
 
-# %% ../nbs/03_steps.ipynb #2222efeb
+# %% ../nbs/03_steps.ipynb #c49e3b2c
 FORMAT = 1 # of the record; another number is another meaning
 _BEGIN = b'{"format": ' # a file that begins otherwise is not ours
 _OPEN = WeakValueDictionary() # records that this process is writing
 
 _SHOWN = ("data", "score", "selector", "K", "T", "schedule", "n_final", "seed") # of a configuration, in Jupyter
+
+def _in_words(config): return ", ".join(f"{k} {config[k]}" for k in _SHOWN if config.get(k) is not None)
 
 def _accuracy(rounds):
     "The last accuracy of some rounds, in words"
@@ -170,7 +172,7 @@ class Record:
                 f"{', complete' if self.complete else ''}, {self.path or 'in memory'}")
     def _repr_html_(self):
         config = self.header["config"] if self.header else {}
-        return _as_html({"trial": ", ".join(f"{k} {config[k]}" for k in _SHOWN if config.get(k) is not None) or "none yet",
+        return _as_html({"trial": _in_words(config) or "none yet",
                          "rounds": f"{len(self.rounds)}{', complete' if self.complete else ''}",
                          "accuracy": _accuracy(self.rounds), "record": self.path or "in memory"})
 
@@ -245,7 +247,7 @@ class Protocol:
             raise ValueError(f"n_final is {self.n_final:,}; "
                              f"choose from {n_start + 1:,}, one more than the start set, to {N:,}, the full set")
 
-# %% ../nbs/03_steps.ipynb #2b8c0392
+# %% ../nbs/03_steps.ipynb #e7ebf04e
 def _whole(labels):
     "Labels as int64 [n]; names and fractions are refused"
     found = labels.cpu().numpy() if torch.is_tensor(labels) else np.asarray(labels)
@@ -341,8 +343,8 @@ class Learner:
         config, n = self.record.header["config"], len(self.pool.labelled)
         then = ("nothing, the trial is complete" if self.record.complete else
                 f"tell: {len(self.row['indices'])} labels are waited for" if self.row else "ask")
-        return _as_html({"learner": ", ".join(f"{k} {config[k]}" for k in _SHOWN if config.get(k) is not None),
-                         "labels": f"{n:,} of {self.protocol.n_final or len(self.x):,}; {len(self.pool):,} unlabelled",
+        of = self.protocol.n_final or len(self.x)
+        return _as_html({"learner": _in_words(config), "labels": f"{n:,} of {of:,}; {len(self.pool):,} unlabelled",
                          "next": then, "accuracy": _accuracy(self.record.rounds + ([self.row] if self.row else [])),
                          "record": self.record.path or "in memory"})
 
