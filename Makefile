@@ -41,11 +41,9 @@ test: setup  ## everything that must hold: sync, every notebook, pytest
 test-long: setup  ## the tests that take many minutes: 60 kills, ten trials by three ways, lost workers
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --long -s tests/test_resume.py tests/test_sweep.py
 
-# Three trials each; a record that exists is continued, a complete one left alone.
-records: setup  ## the committed records of 05_bald: random and BALD, K=10, seeds 0 to 2 (an hour or more)
-	for seed in 0 1 2; do for study in random:1020 bald:300; do \
-	$(BIN)/python -c "from bdal.data import mnist; from bdal.steps import run_trial; run_trial(mnist(), score='$${study%:*}', K=10, \
-		n_final=$${study#*:}, seed=$$seed, record='results/$${study%:*}/trial-0$$seed.jsonl')" || exit 1; done; done
+# A record that exists is continued, a complete one left alone. STUDIES="bald random" TRIALS=5 make records
+records: setup  ## run the studies of nbs/studies.toml: STUDIES (all) and TRIALS of each (as there); days
+	$(BIN)/bdal_sweep $(or $(STUDIES),all) $(if $(TRIALS),--trials $(TRIALS))
 
 # From the committed records alone; the same records give the same bytes.
 report: setup  ## results/REPORT.md, tables and figures, from the records (under two minutes)

@@ -24,7 +24,7 @@ def lookup(
     kind:str, # what to call it in the error
 ):
     "An entry by its name; an unknown name is answered with the nearest ones"
-    if name in registry: return registry[name]
+    if isinstance(name, str) and name in registry: return registry[name]
     near = difflib.get_close_matches(str(name), registry, n=3, cutoff=.5)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     raise ValueError(f"there is no {kind} {name!r}; {hint}choose from {', '.join(registry)}")
