@@ -332,18 +332,19 @@ def holm(
     out[order[:m]] = np.minimum(1, np.maximum.accumulate(p[order[:m]] * np.arange(m, 0, -1)))
     return out
 
-# %% ../nbs/03a_curves.ipynb #b0820e3d
+# %% ../nbs/03a_curves.ipynb #d752f2eb
 TESTS = {"sign-flip": sign_flip, # no assumption about the shape; needs six pairs to come below 5 %
          "t": lambda d: float(stats.ttest_1samp(d, 0).pvalue) if len(d) > 1 else 1.} # Student's, as the interval
 
 def evidence(
     family:dict, # name -> differences within pairs, [n]
     beyond=0., # bound that the mean difference is held against: a number, or one a name
-    test:str="sign-flip", # or "t"
+    test:str="auto", # "sign-flip" (exact), "t" (Student's), or by the number of pairs
     level:float=0.05, # of significance, for the whole family
-)->pd.DataFrame: # a row a name: n, mean, low, high, p, p_holm, answer
+)->pd.DataFrame: # a row a name: n, mean, low, high, beyond, p, p_holm, test, answer
     "Mean difference, 95 % interval, p, p after Holm, and the answer: above, below or undecided"
-    if test not in TESTS: raise ValueError(f"there is no test {test!r}; choose from {', '.join(TESTS)}")
+    if test == "auto": test = "sign-flip" if len(family)*2/2**min(map(len, family.values())) < level else "t"
+    if test not in TESTS: raise ValueError(f"there is no test {test!r}; choose from auto, {', '.join(TESTS)}")
     rows = {}
     for name, d in family.items():
         bound, d = beyond[name] if isinstance(beyond, dict) else beyond, np.asarray(d, dtype=float)
@@ -354,7 +355,7 @@ def evidence(
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["n", "mean", "low", "high", "beyond", "p"])
     table["p_holm"] = holm(table.p)
     sure = table.p_holm < level
-    table["answer"] = np.select([sure & (table.low > table.beyond), sure & (table.high < table.beyond)],
+    table["test"], table["answer"] = test, np.select([sure & (table.low > table.beyond), sure & (table.high < table.beyond)],
                                 ["above", "below"], "undecided")
     return table
 
