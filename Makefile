@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN  := $(abspath $(VENV))/bin
 K    ?= 1
 PORT ?= 8000
+NB   ?= nbs/*.ipynb
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -81,10 +82,10 @@ lab: setup  ## the notebooks in JupyterLab
 	$(BIN)/jupyter lab nbs
 
 # Figures are saved with two pixels for each one shown, so that they are crisp on the site.
-execute: setup  ## run every notebook and save its outputs
+execute: setup  ## run every notebook and save its outputs (NB=nbs/05_bald.ipynb: only that one)
 	@mkdir -p runs/ipython/profile_default
 	@echo 'c.InlineBackend.figure_formats = {"retina"}' > runs/ipython/profile_default/ipython_kernel_config.py
-	IPYTHONDIR=$(abspath runs/ipython) OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace nbs/*.ipynb
+	IPYTHONDIR=$(abspath runs/ipython) OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace $(NB)
 	$(BIN)/nbdev_clean
 
 .PHONY: bench docs docs-serve docs-test help setup bald sync test test-long records report lab execute

@@ -125,7 +125,7 @@ def results_page(pages):
     "The report as a page, its figures beside it, and where the tables lie as files"
     page, results = Path("results.qmd"), root/"results"
     def relink(m): return m[1] + link(f"../results/{m[2]}", page, pages) + m[3]
-    text = (results/"REPORT.md").read_text(encoding="utf-8").partition("\n")[2]
+    text = (results/"REPORT.md").read_text(encoding="utf-8").split("\n\n", 2)[2]   # without its title, and what it says of the file
     text = re.sub(r"!\[([^\]]*)(\]\([^)]*\))\n\n\*(.*)\*\n", r'![\3\2{fig-alt="\1"}\n', text)
     parts = [(root/"nbs"/page).read_text(encoding="utf-8"), re.sub(r"(\]\()([^):\s]+)(\))", relink, text), "## The tables as files\n"]
     for file in sorted(results.rglob("*.csv")):
