@@ -109,7 +109,7 @@ def code_as_it_was(markdown):
 def entries(nb):
     "Anchors of the names that a page documents"
     shown = ("".join(o.get("data", {}).get("text/markdown", "")) for c in nb["cells"] for o in c.get("outputs", []))
-    return {name.lower() for text in shown for name in re.findall(r"^###? (\S+)$", text, flags=re.M)}
+    return {name.lower() for text in shown for name in re.findall(r"^#{2,5} (\S+)$", text, flags=re.M)}
 
 def output_file(page, front):
     "Pages of modules have the module's name, as nbdev links to them; all others keep their own, so that no two are alike"

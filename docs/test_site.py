@@ -231,6 +231,13 @@ def test_light_and_dark_can_be_read(address, browser, scheme):
     assert not complaints
     page.context.close()
 
+def test_methods_have_their_entries(seen):
+    "Those for which a notebook asks; with their documented arguments"
+    for notebook, page in outputs().items():
+        for name in re.findall(r"show_doc\(([\w.]+)\)", notebook.read_text(encoding="utf-8")):
+            assert name.lower() in {i.lower() for i in seen[page, WIDE]["ids"]}, f"{page}: no entry of {name}"
+    assert "their labels, as many" in seen["steps.html", WIDE]["text"]
+
 def test_every_public_name_has_its_entry(seen):
     "Signature, documented arguments, and a link to the source, under the name"
     for module, symbols in index["syms"].items():
