@@ -34,9 +34,10 @@ sync: setup  ## notebooks -> package and README.md, cleaned
 		| awk '/^```/ { if (!inside && $$0 == "```") $$0 = "```python"; inside = !inside } 1' > README.md
 
 # One thread a process: several notebooks run at once.
-test: setup  ## everything that must hold: sync, every notebook, pytest
+test: setup  ## everything that must hold: sync, types, every notebook, pytest
 	@before="$$(git diff; git status --porcelain)"; $(MAKE) --no-print-directory sync; \
 	test "$$before" = "$$(git diff; git status --porcelain)" || { git --no-pager diff --stat; echo "notebooks, package and README.md were not in sync; they are now: look, and commit"; exit 1; }
+	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --timing --do_print
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests
 

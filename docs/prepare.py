@@ -103,8 +103,9 @@ def notebook(path, pages):
     path.write_text(json.dumps(nb, ensure_ascii=False, indent=1), encoding="utf-8")
 
 def code_as_it_was(markdown):
-    "nbdev makes links of names in a signature too, where they cannot be links"
-    return re.sub(r"(?s)```.*?```", lambda m: re.sub(r"\[(`[^`]+`)\]\([^)]*\)", r"\1", m[0]), markdown)
+    "nbdev makes links of names in a signature too, where they cannot be links, and takes the type of a default for that of its argument"
+    def plain_code(m): return re.sub(r":(NoneType|function)(?==)", "", re.sub(r"\[(`[^`]+`)\]\([^)]*\)", r"\1", m[0]))
+    return re.sub(r"(?s)```.*?```", plain_code, markdown)
 
 def entries(nb):
     "Anchors of the names that a page documents"
