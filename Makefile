@@ -44,6 +44,9 @@ test: setup  ## everything that must hold: sync, types, every notebook, pytest
 test-long: setup  ## the tests that take many minutes: 60 kills, ten trials by three ways, lost workers
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --long -s tests/test_resume.py tests/test_sweep.py
 
+test-matrix: setup  ## wheel and sdist in empty environments: every Python found, oldest and newest versions (a quarter of an hour)
+	$(BIN)/python tests/matrix.py
+
 # Three trials each; a record that exists is continued, a complete one left alone.
 records: setup  ## the committed records of 05_bald: random and BALD, K=10, seeds 0 to 2 (an hour or more)
 	for seed in 0 1 2; do for study in random:1020 bald:300; do \
@@ -89,4 +92,4 @@ execute: setup  ## run every notebook and save its outputs (NB=nbs/05_bald.ipynb
 	IPYTHONDIR=$(abspath runs/ipython) OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace $(NB)
 	$(BIN)/nbdev_clean
 
-.PHONY: bench docs docs-serve docs-test help setup bald sync test test-long records report lab execute
+.PHONY: bench docs docs-serve docs-test help setup bald sync test test-long test-matrix records report lab execute
