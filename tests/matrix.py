@@ -49,8 +49,13 @@ def used(python, package, folder, constraints=()):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def runs(python):
+    "A command may be there and refer to nothing"
+    return python and subprocess.run([python, "--version"], capture_output=True).returncode == 0
+
+
 def main():
-    pythons = {minor: path for minor in range(MINOR, MINOR + 10) if (path := shutil.which(f"python3.{minor}"))}
+    pythons = {minor: path for minor in range(MINOR, MINOR + 10) if runs(path := shutil.which(f"python3.{minor}"))}
     if not pythons:
         sys.exit(f"there is no Python from 3.{MINOR} on")
     failed = 0
