@@ -79,6 +79,17 @@ def test_wheel_has_its_types_and_its_data(installed):
     assert {p.name for p in (installed / "bdal" / "_mnist").iterdir()} == {p.name for p in (ROOT / "bdal" / "_mnist").iterdir()}
 
 
+def test_import_takes_no_longer_than_that_of_torch(installed):
+    "What is large is imported where it is used: `bdal` alone has nothing, the loop has torch and numpy"
+    run = outside("""
+import sys, bdal
+assert not {'torch', 'numpy'} & set(sys.modules)
+import bdal.steps, bdal.sweep, bdal.dirty_mnist
+print({'torchvision', 'matplotlib', 'pandas', 'scipy', 'sklearn', 'joblib', 'distributed', 'IPython'} & set(sys.modules) or 'light')
+""", installed)
+    assert run.stdout.strip() == "light", run.stdout + run.stderr
+
+
 def test_many_processes_unpack_at_once(installed, tmp_path):
     code = "from bdal.data import mnist; print(mnist().fingerprint)"
     env = {**os.environ, "BDAL_HOME": str(tmp_path), "PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"}
