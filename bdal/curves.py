@@ -37,7 +37,7 @@ def _records(studies, results=None):
             if not record.header: raise ValueError(f"{record.path} is empty; delete it")
             yield study, record
 
-# %% ../nbs/03a_curves.ipynb #d1d7ee58
+# %% ../nbs/03a_curves.ipynb #9dfe8c9b
 def _used(
     rounds, # of each trial of a study, [n]
 )->np.ndarray: # rounds of each that count, [n]; 0: left out
@@ -95,7 +95,8 @@ def protocols(
     results=None, # that folder; none: `results_folder()`
 )->pd.DataFrame: # a row a choice, a column a study
     "What all trials of a study have in common; an error where it is not one study, or a seed is left out"
-    found, seeds = {}, {}
+    found:dict[str, dict] = {}
+    seeds:dict[str, list] = {}
     for study, record in _records(studies, results):
         config = {k: v for k, v in record.header["config"].items() if k not in ("start_indices", "start_labels")}
         seeds.setdefault(study, []).append(config.pop("seed"))
@@ -433,13 +434,13 @@ def running_share(
     so_far = images.groupby(["study", "seed"], sort=False)[column].expanding().mean()
     return images.assign(share=so_far.droplevel([0, 1]))
 
-# %% ../nbs/03a_curves.ipynb #b5aaf3a5
+# %% ../nbs/03a_curves.ipynb #8cd37d00
 def curve_table(
     frame:pd.DataFrame, # as from `load`, one study
     values=("test_accuracy", "test_nll", "train_accuracy", "train_nll", "seconds"), # columns, where present
 )->pd.DataFrame: # indexed by the study's axis; n, and mean, low and high of each value
     "Mean and 95 % interval of several columns along a study"
-    x, parts = axis(frame), []
+    x, parts = axis(frame), list[pd.Series|pd.DataFrame]()
     for value in (v for v in values if v in frame and frame[v].notna().any()):
         c = curve(frame, value, x).droplevel("study")
         if not parts: parts.append(c.n.astype(int))
