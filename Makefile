@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN  := $(abspath $(VENV))/bin
 K    ?= 1
 PORT ?= 8000
+NB   ?= nbs/*.ipynb
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -28,24 +29,27 @@ bald: setup  ## the main job: BALD chooses digits, one at a time (K=1); real MNI
 sync: setup  ## notebooks -> package and README.md, cleaned
 	$(BIN)/nbdev_export
 	$(BIN)/nbdev_clean
-	$(BIN)/jupyter nbconvert --log-level ERROR --to markdown --stdout nbs/index.ipynb | sed 's|](\.\./|](|g; s|](\([01][0-9a-z_]*\.ipynb\))|](nbs/\1)|g' \
+	$(BIN)/jupyter nbconvert --log-level ERROR --RegexRemovePreprocessor.patterns='#\| *hide' --to markdown --stdout nbs/index.ipynb \
+		| sed 's|](\.\./|](|g; s|](\([0-9][0-9a-z_]*\.ipynb\))|](nbs/\1)|g' \
 		| awk '/^```/ { if (!inside && $$0 == "```") $$0 = "```python"; inside = !inside } 1' > README.md
 
 # One thread a process: several notebooks run at once.
-test: setup  ## everything that must hold: sync, every notebook, pytest
+test: setup  ## everything that must hold: sync, types, every notebook, pytest
 	@before="$$(git diff; git status --porcelain)"; $(MAKE) --no-print-directory sync; \
 	test "$$before" = "$$(git diff; git status --porcelain)" || { git --no-pager diff --stat; echo "notebooks, package and README.md were not in sync; they are now: look, and commit"; exit 1; }
+	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --timing --do_print
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests
 
 test-long: setup  ## the tests that take many minutes: 60 kills, ten trials by three ways, lost workers
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --long -s tests/test_resume.py tests/test_sweep.py
 
-# Three trials each; a record that exists is continued, a complete one left alone.
-records: setup  ## the committed records of 05_bald: random and BALD, K=10, seeds 0 to 2 (an hour or more)
-	for seed in 0 1 2; do for study in random:1020 bald:300; do \
-	$(BIN)/python -c "from bdal.data import mnist; from bdal.steps import run_trial; run_trial(mnist(), score='$${study%:*}', K=10, \
-		n_final=$${study#*:}, seed=$$seed, record='results/$${study%:*}/trial-0$$seed.jsonl')" || exit 1; done; done
+test-matrix: setup  ## wheel and sdist in empty environments: every Python found, oldest and newest versions (a quarter of an hour)
+	$(BIN)/python tests/matrix.py
+
+# A record that exists is continued, a complete one left alone. STUDIES="bald random" TRIALS=5 make records
+records: setup  ## run the studies of nbs/studies.toml: STUDIES (all) and TRIALS of each (as there); days
+	$(BIN)/bdal_sweep $(or $(STUDIES),all) $(if $(TRIALS),--trials $(TRIALS))
 
 # From the committed records alone; the same records give the same bytes.
 report: setup  ## results/REPORT.md, tables and figures, from the records (under two minutes)
@@ -80,10 +84,10 @@ lab: setup  ## the notebooks in JupyterLab
 	$(BIN)/jupyter lab nbs
 
 # Figures are saved with two pixels for each one shown, so that they are crisp on the site.
-execute: setup  ## run every notebook and save its outputs
+execute: setup  ## run every notebook and save its outputs (NB=nbs/05_bald.ipynb: only that one)
 	@mkdir -p runs/ipython/profile_default
 	@echo 'c.InlineBackend.figure_formats = {"retina"}' > runs/ipython/profile_default/ipython_kernel_config.py
-	IPYTHONDIR=$(abspath runs/ipython) OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace nbs/*.ipynb
+	IPYTHONDIR=$(abspath runs/ipython) OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace $(NB)
 	$(BIN)/nbdev_clean
 
-.PHONY: bench docs docs-serve docs-test help setup bald sync test test-long records report lab execute
+.PHONY: bench docs docs-serve docs-test help setup bald sync test test-long test-matrix records report lab execute

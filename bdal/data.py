@@ -143,7 +143,7 @@ def _strip(x, side=56):
     return (f'<img alt="The first {len(x)} images of the pool" width="{row.shape[1]}" '
             f'src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">')
 
-# %% ../nbs/00_data.ipynb #03317057
+# %% ../nbs/00_data.ipynb #fa285285
 @dataclass(frozen=True, eq=False)
 class Data:
     "A pool with hidden labels, and a test set, as tensors"
@@ -205,7 +205,7 @@ class Data:
         "Says whether two data sets are the same, bit for bit: a hash of the five parts"
         h = hashlib.sha256("\0".join(self.classes).encode())
         for t in (self.x, self.y, self.x_test, self.y_test):
-            h.update(f"{t.dtype}{list(t.shape)}".encode()); h.update(t.contiguous().numpy())
+            h.update(f"{t.dtype}{list(t.shape)}".encode()); h.update(t.contiguous().numpy().data)
         return h.hexdigest()[:16]
 
     def __len__(self): return len(self.x)
@@ -295,7 +295,7 @@ def show_images(
     plt.close(fig)
     return fig
 
-# %% ../nbs/00_data.ipynb #28f33acf
+# %% ../nbs/00_data.ipynb #de139f80
 def torchvision_data(
     name:str, # class in torchvision.datasets, such as "FashionMNIST"
     home:Path|None=None, # folder for the files; none: `bdal_home()`
@@ -310,8 +310,8 @@ def torchvision_data(
     part = "train" if "train" in inspect.signature(cls).parameters else "split"
     train, test = (True, False) if part == "train" else ("train", "test")
     try:
-        return Data.from_dataset(*(cls(root, **{part: which}, download=download, **kwargs)
-                                   for which in (train, test)), name=name.lower())
+        pool, tested = (cls(root, **{part: which}, download=download, **kwargs) for which in (train, test))
+        return Data.from_dataset(pool, tested, name=name.lower())
     except (RuntimeError, OSError) as e:
         raise OSError(f"{name} is not whole in {root} and could not be had ({e}); connect to a network, "
                       f"or put the files there as torchvision lays them out") from e
@@ -349,7 +349,7 @@ def balanced_start(
         start.append(of_class[:per_class])
     return torch.cat(start)
 
-# %% ../nbs/00_data.ipynb #dfa342ea
+# %% ../nbs/00_data.ipynb #461f9a0a
 class Pool:
     "Which of N inputs are labelled; indices always count in the full set"
     def __init__(self,
@@ -357,7 +357,7 @@ class Pool:
         labelled=(), # indices labelled from the start
     ):
         if n < 1: raise ValueError(f"a pool of {n} inputs is empty; give n >= 1")
-        self.open, self._labelled = torch.ones(n, dtype=torch.bool), []
+        self.open, self._labelled = torch.ones(n, dtype=torch.bool), list[int]()
         self.label(labelled)
 
     def checked(self,

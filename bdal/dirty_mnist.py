@@ -326,16 +326,16 @@ def _join(clean, images, copies, noise, generator):
         for part in x.split(1000): part += noise * STD * _normal(part.shape, generator)   # in place
     return x
 
-# %% ../nbs/00a_dirty_mnist.ipynb #8bc31de0
-@dataclass(frozen=True, eq=False, repr=False)
+# %% ../nbs/00a_dirty_mnist.ipynb #ee3e8068
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class DirtyData(Data):
     "Data of which some images are ambiguous, and known to be"
-    ambiguous:torch.Tensor = None # is this pool image? bool [N]
-    soft:torch.Tensor = None # how likely each class is, float32 [N, C]; only to measure with
-    group:torch.Tensor = None # the same number: the same image, with other noise, int64 [N]
-    ambiguous_test:torch.Tensor = None # the same three of the test set
-    soft_test:torch.Tensor = None
-    group_test:torch.Tensor = None
+    ambiguous:torch.Tensor # is this pool image? bool [N]
+    soft:torch.Tensor # how likely each class is, float32 [N, C]; only to measure with
+    group:torch.Tensor # the same number: the same image, with other noise, int64 [N]
+    ambiguous_test:torch.Tensor # the same three of the test set
+    soft_test:torch.Tensor
+    group_test:torch.Tensor
 
 def dirty_mnist(
     source:str="rebuilt", # of the ambiguous half: "rebuilt" or "published", see `ambiguous_mnist`

@@ -17,12 +17,12 @@ __all__ = ['AUGMENT', 'draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 
            'sampling', 'split_front', 'mc_log_probs', 'auto_dtype', 'affine', 'fit', 'mean_log_probs', 'measure',
            'Evaluation', 'evaluate']
 
-# %% ../nbs/01_model.ipynb #be002e72
+# %% ../nbs/01_model.ipynb #38384434
 def draw_masks(
     T:int, # masks
     shape, # of one mask, without the batch axis
     p:float, # probability that a unit is dropped
-    generator:torch.Generator, # source of chance
+    generator:torch.Generator|None=None, # source of chance; none: torch's own
 )->torch.Tensor: # float32 [T, *shape], each 0 or 1/(1-p)
     "T dropout masks; the first of many masks are the same as few"
     kept = torch.rand(T, *shape, generator=generator) >= p
@@ -30,7 +30,9 @@ def draw_masks(
 
 class ConsistentDropout(nn.Dropout):
     "Dropout: a fresh mask per example in training; within `sampling`, T masks that all inputs share; else nothing"
-    masks = T = None
+    T:int|None = None
+    masks:torch.Tensor|None = None
+    generator:torch.Generator|None = None
     t = 0 # which of the T networks we are
     def mask_shape(self, x): return x.shape[1:]
 
@@ -198,7 +200,7 @@ def _batches(n, batch, epochs, steps, generator):
             done += 1
             if done == steps: return
 
-# %% ../nbs/01_model.ipynb #997ca2f4
+# %% ../nbs/01_model.ipynb #98342c8d
 def affine(
     x:torch.Tensor, # images, [B, channels, H, W], background 0
     degrees:float=15., # largest turn either way
@@ -210,11 +212,11 @@ def affine(
                           * x.new_tensor([math.radians(degrees), scale, shift, shift])[:, None])
     a, b = turn.cos() * (1 + size), turn.sin() * (1 + size)
     theta_B = torch.stack([torch.stack([a, -b, 2*dx], 1), torch.stack([b, a, 2*dy], 1)], 1)
-    return F.grid_sample(x, F.affine_grid(theta_B, x.shape, align_corners=False), align_corners=False)
+    return F.grid_sample(x, F.affine_grid(theta_B, list(x.shape), align_corners=False), align_corners=False)
 
 AUGMENT = dict(none=None, affine=affine)
 
-# %% ../nbs/01_model.ipynb #49f492cd
+# %% ../nbs/01_model.ipynb #f21a9a46
 def fit(
     net:nn.Module, # trained in place
     x:torch.Tensor, # inputs, [n, ...]
@@ -237,7 +239,7 @@ def fit(
     dtype = dtype or auto_dtype(device)
     _check_fit(x, y, epochs, steps, batch)
     n, per_epoch = len(x), -(-len(x) // batch)
-    total = steps or epochs*per_epoch
+    total = steps or (epochs or 0)*per_epoch
     layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
     net.train().to(**layout)
     x, y = x.to(device), y.to(device)
@@ -255,11 +257,11 @@ def fit(
             if rate: rate.step()
             losses.append(loss.detach())
             if each_epoch and step % per_epoch == 0: each_epoch(step // per_epoch, net); net.train()
-    losses = torch.stack(losses).float().cpu()
-    if not torch.isfinite(losses).all():
+    loss_S = torch.stack(losses).float().cpu()
+    if not torch.isfinite(loss_S).all():
         raise FloatingPointError("the loss is not finite from step "
-                                 f"{int((~torch.isfinite(losses)).nonzero()[0])} on; lower lr from {lr:g}")
-    return losses
+                                 f"{int((~torch.isfinite(loss_S)).nonzero()[0])} on; lower lr from {lr:g}")
+    return loss_S
 
 def _check_fit(x, y, epochs, steps, batch):
     if (epochs is None) == (steps is None):

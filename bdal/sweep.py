@@ -315,13 +315,13 @@ def sweep(
     if backend == "dask": config["client"].close()
     return [results[t.name] for t in trials]
 
-# %% ../nbs/03d_sweep.ipynb #9813d35a
+# %% ../nbs/03d_sweep.ipynb #9cb96e3c
 def status(
     trials:list, # as from `plan`
 ): # data frame, a row a study
     "Trials done, rounds, last accuracy and time left of each study, from its records"
     import pandas as pd
-    rows = {}
+    rows:dict[str, dict] = {}
     for t in trials:
         state, _, record = t.state()
         row = rows.setdefault(t.study, dict(done=0, begun=0, refused=0, trials=0, rounds=0,

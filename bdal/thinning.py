@@ -163,7 +163,7 @@ def _dense_step(layer, s, dtype):
         return layer(h.movedim(-1, 1).flatten(0, 1)).unflatten(0, (len(h), -1)).movedim(1, -1)
     return step
 
-# %% ../nbs/01a_thinning.ipynb #0be2eb4f
+# %% ../nbs/01a_thinning.ipynb #fd232888
 def _step(layer, after, masks, pool_of, dtype, s):
     "The steps of one layer, and what they leave in the state"
     if isinstance(layer, ConsistentDropout): return [_dropout_step(masks[layer], after, s)]
@@ -193,7 +193,7 @@ def thin(
     "The T networks of MC dropout as a shared front and a list of steps, each as thin as its masks allow"
     with sampling(net, T, seed, late) as switch:
         switch(0); net(example)
-        masks = {l: l.masks.to(dtype) for l in net.modules() if isinstance(l, ConsistentDropout) and l.T}
+        masks = {l: l.masks.to(dtype) for l in net.modules() if isinstance(l, ConsistentDropout) and l.masks is not None}
     layers = [l for l in _layers(net) if l in masks or not isinstance(l, ConsistentDropout)]
     first = next(i for i, l in enumerate(layers) if l in masks)
     front = copy.deepcopy(nn.Sequential(*layers[:first])).eval().to(dtype)
@@ -207,7 +207,7 @@ def thin(
             h = step(h); steps.append(step)
     return front, steps
 
-# %% ../nbs/01a_thinning.ipynb #dc90b378
+# %% ../nbs/01a_thinning.ipynb #aed1c870
 def thinned_log_probs(
     net:nn.Module, # trained; its layers as `cannot_thin` allows
     x:torch.Tensor, # inputs, [N, ...]
@@ -244,3 +244,4 @@ def cannot_thin(
     for layer in _layers(net):
         if not isinstance(layer, ConsistentDropout) and any(isinstance(m, ConsistentDropout) for m in layer.modules()):
             return f"there is a dropout inside {type(layer).__name__}, which is not an nn.Sequential"
+    return None

@@ -18,7 +18,7 @@ from smalldocs.site import Site
 MATH = re.compile(r'<span class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>', re.S)
 KNOWN = ("format.html.html-math-method is ignored", "output-file is not read by smalldocs")   # done here
 THIN = '<mspace width="0.17em"/>'
-PNG = re.compile(r'<img src="data:image/png;base64,([^"]+)"')
+PNG = re.compile(r'<img ([^>]*)src="data:image/png;base64,([^"]+)"')
 
 def mathml(found):
     "MathML of one formula, which browsers draw without a script; with operators and function names spaced as TeX has them"
@@ -32,10 +32,10 @@ def mathml(found):
 
 def sized(found):
     "A picture at the size it was drawn for, however many pixels an inch it has"
-    png = base64.b64decode(found[1])
+    png = base64.b64decode(found[2])
     width, at = struct.unpack(">I", png[16:20])[0], png.find(b"pHYs")
     dots = struct.unpack(">I", png[at+4:at+8])[0] * 0.0254 if at > 0 else 100
-    return f'<img width="{width * 100 / dots:.0f}" src="data:image/png;base64,{found[1]}"'
+    return f'<img width="{width * 100 / dots:.0f}" {found[1]}src="data:image/png;base64,{found[2]}"'
 
 class NotebookSite(Site):
     "smalldocs, with nbdev's file names, mathematics as MathML, and no font from elsewhere"

@@ -7,15 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-import pandas as pd
 import yaml
-from bdal.curves import at_labels, labels_to, load
 
 root = Path(__file__).resolve().parent.parent
 proc = Path.cwd()
 site = yaml.safe_load((proc/"nbdev.yml").read_text(encoding="utf-8"))["website"]
 repo = f"{site['repo-url']}/blob/{site['repo-branch']}"
-BUILT = "::: {.built}"
+BUILT, COLAB = "::: {.built}", "::: {.colab}"
 
 def git(*args):
     "What git says, or nothing where there is no repository"
@@ -28,6 +26,11 @@ def built(source):
     changed = " with uncommitted changes" if git("status", "--porcelain", "-uno") else ""
     which = f"last built from commit [{commit}]({site['repo-url']}/commit/{commit}) of {date}{changed}" if commit else "built outside a repository"
     return f"{BUILT}\nSource: [{source}]({repo}/{source}), {which}.\n:::\n"
+
+def colab(source):
+    "The line below the title: the same notebook, to be run in a browser"
+    place = f"{site['repo-url'].removeprefix('https://')}/blob/{site['repo-branch']}/{source}"
+    return f"{COLAB}\n[Open in Colab](https://colab.research.google.com/{place.replace('github.com', 'github', 1)})\n:::\n"
 
 def front_matter(nb):
     "The options that nbdev has written into the first cell"
@@ -53,7 +56,7 @@ def link(target, page, pages):
 
 def plain(markdown):
     "A few sentences of the paragraph before a picture, without markup: the last ones where it ends in a colon, else the first"
-    text = markdown.strip().split("\n\n")[-1]
+    text = re.sub(r"(?s)\$\$.*?\$\$", "", markdown).strip().split("\n\n")[-1]
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)(\{[^}]*\})?", r"\1", text)
     text = " ".join(re.sub(r"[*`$#|]|^-+$", "", text, flags=re.M).split())
     sentences = re.split(r"(?<=[.?!]) (?=[A-Z])", text.rstrip(":"))
@@ -71,14 +74,14 @@ def joined(outputs):
     return together
 
 def notebook(path, pages):
-    "Links, alternative texts and the last lines of one processed notebook; what it says of the figures that it saves"
+    "Links, alternative texts, the way to Colab and the last lines of one processed notebook"
     page, nb = path.relative_to(proc), json.loads(path.read_text(encoding="utf-8"))
-    front, figures = front_matter(nb), {}
+    front = front_matter(nb)
     front["output-file"] = output_file(page, front)
     nb["cells"][0]["source"] = f"---\n{yaml.dump(front)}---\n"
     heading = text = front.get("title", page.stem)
     def relink(source): return re.sub(r"(\]\()([^)\s]+)(\))", lambda m: m[1] + link(m[2], page, pages) + m[3], "".join(source))
-    if BUILT in "".join(nb["cells"][-1]["source"]): nb["cells"].pop()
+    nb["cells"] = [c for c in nb["cells"] if not "".join(c["source"]).startswith((BUILT, COLAB))]
     for cell in nb["cells"][1:]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
@@ -94,19 +97,20 @@ def notebook(path, pages):
             if "text/markdown" in data: data["text/markdown"] = code_as_it_was(relink(data["text/markdown"]))
             if "image/png" in data and "fig-alt" not in source:
                 cell["source"] = source = f"#| fig-alt: {json.dumps(alt, ensure_ascii=False)}\n{source}"
-        figures |= {file: (alt, page.as_posix(), front.get("title", page.stem)) for file in re.findall(r'"([\w-]+\.png)"', source)}
-    nb["cells"].append({"cell_type": "markdown", "metadata": {}, "source": built(f"nbs/{page.as_posix()}")})
+    source = f"nbs/{page.as_posix()}"
+    nb["cells"].insert(1, {"cell_type": "markdown", "metadata": {}, "source": colab(source)})
+    nb["cells"].append({"cell_type": "markdown", "metadata": {}, "source": built(source)})
     path.write_text(json.dumps(nb, ensure_ascii=False, indent=1), encoding="utf-8")
-    return figures
 
 def code_as_it_was(markdown):
-    "nbdev makes links of names in a signature too, where they cannot be links"
-    return re.sub(r"(?s)```.*?```", lambda m: re.sub(r"\[(`[^`]+`)\]\([^)]*\)", r"\1", m[0]), markdown)
+    "nbdev makes links of names in a signature too, where they cannot be links, and takes the type of a default for that of its argument"
+    def plain_code(m): return re.sub(r":(NoneType|function)(?==)", "", re.sub(r"\[(`[^`]+`)\]\([^)]*\)", r"\1", m[0]))
+    return re.sub(r"(?s)```.*?```", plain_code, markdown)
 
 def entries(nb):
     "Anchors of the names that a page documents"
     shown = ("".join(o.get("data", {}).get("text/markdown", "")) for c in nb["cells"] for o in c.get("outputs", []))
-    return {name.lower() for text in shown for name in re.findall(r"^###? (\S+)$", text, flags=re.M)}
+    return {name.lower() for text in shown for name in re.findall(r"^#{2,5} (\S+)$", text, flags=re.M)}
 
 def output_file(page, front):
     "Pages of modules have the module's name, as nbdev links to them; all others keep their own, so that no two are alike"
@@ -118,50 +122,26 @@ def modules():
     return {p.stem for p in (root/"nbs").glob("*.ipynb")
             if any(exports.search("".join(c["source"])) for c in json.loads(p.read_text(encoding="utf-8"))["cells"])}
 
-def studies(results):
-    "One row a study: what 90 and 95 % cost, and accuracy at some label counts; and what is no such study"
-    costs, accuracy, left_out = [], [], []
-    for folder in sorted({p.parent for p in results.glob("*/trial-*.jsonl")}):
-        config = json.loads(min(folder.glob("trial-*.jsonl")).read_text(encoding="utf-8").splitlines()[0])["config"]
-        try: frame, K = load(folder.name, results=results), config["K"]
-        except (KeyError, ValueError) as error: left_out.append(f"{folder.name}: {error}"); continue
-        cost = {"study": folder.name, "data": config.get("data", ""), "K": K, "trials": frame.seed.nunique()}
-        for level in (.9, .95):
-            labels = ("never" if n == float("inf") else f"{n:,.0f}" for n in sorted(labels_to(frame, level)))
-            cost[f"labels to {level:.0%}"] = ", ".join(labels)
-        costs.append(cost)
-        accuracy.append({"study": folder.name} | {f"at {n:,}": at_labels(frame, (n,))[folder.name].iloc[0].replace(", ", ",\u00a0")
-                                                   for n in (50, 100, 200, 300, 1020)})
-    return pd.DataFrame(costs), pd.DataFrame(accuracy), left_out
-
-def table(frame):
-    return f'```{{=html}}\n<div class="table-responsive" tabindex="0">\n{frame.to_html(index=False, border=0)}\n</div>\n```\n'
-
-def results_page(figures):
-    "The page of results: two tables of the studies, then every table and every figure in `results`"
-    results, page = root/"results", "results.qmd"
-    costs, accuracy, left_out = studies(results)
-    parts = [(root/"nbs"/page).read_text(encoding="utf-8"),
-             "## What an accuracy costs\n", "One row a study: the numbers of labels at which its trials first reach 90 and 95 %.\n", table(costs),
-             "## What labels bring\n", "Test accuracy at some numbers of labels: the mean over trials, and its 95 % t-interval.\n",
-             table(accuracy)]
-    parts += [f"Left out, because it is no learning curve: {line}\n" for line in left_out]
-    for csv in sorted(results.glob("*.csv")): parts += [f"## {csv.stem.replace('_', ' ')}\n", table(pd.read_csv(csv))]
-    for png in sorted(results.glob("*.png")):
-        (proc/"results").mkdir(exist_ok=True)
-        shutil.copy2(png, proc/"results"/png.name)
-        alt, drawn_in, title = figures.get(png.name, (png.stem.replace("_", " "), "", ""))
-        parts += [f"## {png.stem.replace('_', ' ')}\n", f"![{alt.replace('[', '(').replace(']', ')')}](results/{png.name})\n"]
-        if drawn_in: parts.append(f"Drawn in [{title}]({drawn_in}).\n")
-    (proc/page).write_text("\n".join([*parts, built(f"nbs/{page}")]), encoding="utf-8")
+def results_page(pages):
+    "The report as a page, its figures beside it, and where the tables lie as files"
+    page, results = Path("results.qmd"), root/"results"
+    def relink(m): return m[1] + link(f"../results/{m[2]}", page, pages) + m[3]
+    text = (results/"REPORT.md").read_text(encoding="utf-8").split("\n\n", 2)[2]   # without its title, and what it says of the file
+    text = re.sub(r"!\[([^\]]*)(\]\([^)]*\))\n\n\*(.*)\*\n", r'![\3\2{fig-alt="\1"}\n', text)
+    parts = [(root/"nbs"/page).read_text(encoding="utf-8"), re.sub(r"(\]\()([^):\s]+)(\))", relink, text), "## The tables as files\n"]
+    for file in sorted(results.rglob("*.csv")):
+        columns, *rows = file.read_text(encoding="utf-8").splitlines()
+        name = file.relative_to(results).as_posix()
+        parts.append(f"- [{name}]({repo}/results/{name}): {len(rows):,} rows of {columns.replace(',', ', ')}")
+    (proc/page).write_text("\n".join([*parts, "", built(f"nbs/{page}")]), encoding="utf-8")
 
 def main():
     paths = sorted(p for p in proc.rglob("*.ipynb") if not any(part.startswith(("_", ".")) for part in p.relative_to(proc).parts))
-    pages, figures = {}, {}
+    pages = {}
     for path in paths:
         page, nb = path.relative_to(proc), json.loads(path.read_text(encoding="utf-8"))
         pages[(page.parent/output_file(page, front_matter(nb))).as_posix()] = page.as_posix(), entries(nb)
-    for path in paths: figures |= notebook(path, pages)
-    results_page(figures)
+    for path in paths: notebook(path, pages)
+    results_page(pages)
 
 if __name__ == "__main__": sys.exit(main())

@@ -29,7 +29,7 @@ LOOK = """() => {
   return {
     text: document.body.innerText, h1: all('h1').length, lang: document.documentElement.lang,
     links: all('a[href]').map(e => e.href), ids: all('[id]').map(e => e.id),
-    images: all('main img').map(e => ({alt: e.alt, natural: e.naturalWidth, shown: e.clientWidth})),
+    images: all('main img').map(e => ({alt: e.alt, natural: e.naturalWidth, shown: e.clientWidth, size: +e.getAttribute('width'), inside: e.src.startsWith('data:')})),
     maths: all('math').map(box), prose: all('main p, main li, main h2, main h3').map(e => e.innerText).join('\\n'),
     wide: document.documentElement.scrollWidth - innerWidth,
     out: all('main *').filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !scrolls(e)).map(e => e.outerHTML.slice(0, 120)),
@@ -139,7 +139,21 @@ def test_figures_are_drawn_sharp_and_described(seen):
     assert len(figures) >= saved > 0
     for name, figure in figures:
         assert figure["natural"] >= figure["shown"] > 0, f"{name}: {figure} is drawn larger than it is"
+        assert not figure["inside"] or figure["natural"] >= figure["size"] >= figure["shown"] > 0, f"{name}: {figure} is not drawn at its own size"
         assert len(figure["alt"].split()) >= 3, f"{name}: a figure without an alternative text; write #| fig-alt: ... in its cell"
+
+def test_results_are_all_there(seen):
+    "Every figure and every table in the folder: shown, or where it lies"
+    page, results = (SITE/"results.html").read_text(encoding="utf-8"), ROOT/"results"
+    for figure in results.glob("*.png"): assert f'src="results/{figure.name}"' in page, figure
+    for table in results.rglob("*.csv"): assert f'/results/{table.relative_to(results).as_posix()}"' in page, table
+    verdicts = (results/"tables"/"verdicts.csv").read_text(encoding="utf-8").splitlines()
+    assert page.count("<tr") > len(verdicts) and "supported" in seen["results.html", WIDE]["text"]
+
+def test_every_notebook_opens_in_colab(seen):
+    repo = index["settings"]["git_url"].replace("https://github.com", "https://colab.research.google.com/github")
+    for notebook, name in outputs().items():
+        assert f"{repo}/blob/{index['settings']['branch']}/{notebook.relative_to(ROOT).as_posix()}" in seen[name, WIDE]["links"]
 
 def test_mathematics_is_drawn(seen):
     for notebook, name in outputs().items():
@@ -216,6 +230,13 @@ def test_light_and_dark_can_be_read(address, browser, scheme):
         assert not {s: round(c, 2) for s, c in page.evaluate(CONTRAST).items() if c < 4.5}, name
     assert not complaints
     page.context.close()
+
+def test_methods_have_their_entries(seen):
+    "Those for which a notebook asks; with their documented arguments"
+    for notebook, page in outputs().items():
+        for name in re.findall(r"show_doc\(([\w.]+)\)", notebook.read_text(encoding="utf-8")):
+            assert name.lower() in {i.lower() for i in seen[page, WIDE]["ids"]}, f"{page}: no entry of {name}"
+    assert "their labels, as many" in seen["steps.html", WIDE]["text"]
 
 def test_every_public_name_has_its_entry(seen):
     "Signature, documented arguments, and a link to the source, under the name"

@@ -1,4 +1,4 @@
-"The package as others have it: built, installed elsewhere, without nbdev, by many processes at once."
+"The package as others have it: built, installed elsewhere, without nbdev, by many processes at once. More Pythons and torches: matrix.py."
 import configparser
 import os
 import shutil
@@ -61,18 +61,33 @@ assert n
     assert run.returncode == 0, run.stderr
 
 
-def test_installed_package_runs_a_trial(installed, tmp_path):
-    "Data from the wheel alone; one tiny trial without any development tool"
-    run = outside("""
-from bdal.data import mnist, Data
-from bdal.steps import run_trial
-d = mnist()
-small = Data('mnist-500', d.x[:500], d.y[:500], d.x_test[:200], d.y_test[:200], d.classes)
-print(run_trial(small, score='bald', K=5, n_final=30, T=3, schedule='steps 20', record='trial.jsonl', progress=False))
-""", installed, BDAL_HOME=str(tmp_path))
+def test_installed_package_is_of_use(installed, tmp_path):
+    "Data from the wheel alone; trials, curves, one's own images, without any development tool"
+    for name in ("home", "work"):
+        (tmp_path / name).mkdir()
+    code = f"import os; os.chdir({str(tmp_path / 'work')!r})\n" + (ROOT / "tests" / "use_package.py").read_text()
+    run = outside(code, installed, BDAL_HOME=str(tmp_path / "home"))
     assert run.returncode == 0, run.stderr
-    assert "3 rounds, complete" in run.stdout
-    assert (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte").exists()
+    assert run.stdout.strip().endswith("used")
+    assert (tmp_path / "home" / "MNIST" / "raw" / "train-images-idx3-ubyte").exists()
+    assert (tmp_path / "work" / "curve.png").exists()
+
+
+def test_wheel_has_its_types_and_its_data(installed):
+    "The mark that type checkers look for, and every embedded file"
+    assert (installed / "bdal" / "py.typed").exists()
+    assert {p.name for p in (installed / "bdal" / "_mnist").iterdir()} == {p.name for p in (ROOT / "bdal" / "_mnist").iterdir()}
+
+
+def test_import_takes_no_longer_than_that_of_torch(installed):
+    "What is large is imported where it is used: `bdal` alone has nothing, the loop has torch and numpy"
+    run = outside("""
+import sys, bdal
+assert not {'torch', 'numpy'} & set(sys.modules)
+import bdal.steps, bdal.sweep, bdal.dirty_mnist
+print({'torchvision', 'matplotlib', 'pandas', 'scipy', 'sklearn', 'joblib', 'distributed', 'IPython'} & set(sys.modules) or 'light')
+""", installed)
+    assert run.stdout.strip() == "light", run.stdout + run.stderr
 
 
 def test_many_processes_unpack_at_once(installed, tmp_path):

@@ -74,7 +74,7 @@ def test_verdicts_are_those_of_the_records(made):
         line = next(line for line in text.splitlines() if f"| {words} |" in line)
         assert f"**{row['verdict']}**" in line
     assert abs(float(verdicts["BALD stays below random"]["mean"]) + 1) < 0.2 and verdicts["BALD stays below random"]["n"] == "8"
-    assert "8 (and 1 unfinished, left out)" in text
+    assert "8 (1 more have not come so far)" in text
     figures = {p.stem for p in folder.glob("*.png")}
     assert figures == {"BDAL_setup_acc_and_nll", "random_aq_k10", "margin_sampling_acc", "bald_acc", "all_acc"}
     assert text.count("](") > len(figures) and all((folder / target.split(")")[0]).exists() for target in text.split("](")[1:])
@@ -91,8 +91,14 @@ def test_a_second_run_writes_the_same_bytes(made):
 def test_five_trials_decide_nothing_by_the_exact_test(made, tmp_path):
     for seed in range(5):
         for study in ("random", "margin"):
-            trial(tmp_path, study, seed)
-    few = report(tmp_path, tmp_path / "out.ipynb")["margin is more accurate than random"]
+            trial(tmp_path, study, seed, rounds=31 + 10 * (seed < 2))
+    few = report(tmp_path, tmp_path / "out.ipynb", "-p", "test", "sign-flip")["margin is more accurate than random"]
     assert few["verdict"] == "undecided (too few trials for the test)" and float(few["low"]) > 0.5
-    student = report(tmp_path, tmp_path / "out.ipynb", "-p", "test", "t")["margin is more accurate than random"]
-    assert student["verdict"] == "supported"
+    student = report(tmp_path, tmp_path / "out.ipynb")["margin is more accurate than random"]  # too few for the exact test: Student's
+    assert student["verdict"] == "supported" and student["test"] == "t" and student["n"] == "5"
+    text = (tmp_path / "REPORT.md").read_text()
+    assert "labels 20 to 320 of 1020" in text and "random: near-optimal with 900" in text  # as far as all five have come
+
+
+def test_enough_trials_are_tested_exactly(made):
+    assert {row["test"] for row in made[1].values() if row["n"]} == {"sign-flip"}  # eight pairs
