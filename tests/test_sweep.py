@@ -223,7 +223,7 @@ def test_stopped_by_a_person(project, mnist_home, long, jobs):
 
 
 def test_one_by_one_by_loky_by_dask(project, mnist_home, long):
-    "Ten trials, seed for seed, by three ways: the same records"
+    "Ten trials of BALD, seed for seed, by three ways: the same records"
     n, found = 10, {}
     ways = {"one": ("--jobs", 1), "loky": ("--jobs", 2)}
     cluster = None
@@ -231,9 +231,9 @@ def test_one_by_one_by_loky_by_dask(project, mnist_home, long):
         if cluster := dask_cluster(project, mnist_home):
             ways["dask"] = ("--backend", "dask", "--scheduler", cluster[0])
         for name, args in ways.items():
-            code, out, err = finish(sweep_process(project, "chance", "--trials", n, *args, home=mnist_home), 900)
+            code, out, err = finish(sweep_process(project, "bald", "--trials", n, *args, home=mnist_home), 900)
             assert code == 0, out + err
-            found[name] = records(project, "chance")
+            found[name] = records(project, "bald")
             assert len(found[name]) == n
             for path in found[name]:
                 path.rename(path.with_suffix(f".{name}"))
