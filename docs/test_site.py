@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SITE, SHOTS = ROOT/"_docs", ROOT/"runs"/"site"
 PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
 NOTEBOOKS = sorted(p for p in (ROOT/"nbs").rglob("*.ipynb") if not p.name.startswith((".", "_")))
-WIDE, PHONE = 1200, 390
+WIDE, PHONE = 1366, 390
 SHOWN = ("index", "acquisition", "steps", "05_bald", "results")
 
 LOOK = """() => {
@@ -30,6 +30,7 @@ LOOK = """() => {
     text: document.body.innerText, h1: all('h1').length, lang: document.documentElement.lang,
     links: all('a[href]').map(e => e.href), ids: all('[id]').map(e => e.id),
     images: all('main img').map(e => ({alt: e.alt, natural: e.naturalWidth, shown: e.clientWidth, size: +e.getAttribute('width'), inside: e.src.startsWith('data:')})),
+    code: all('main div.sourceCode pre').map(e => e.scrollWidth <= e.clientWidth + 1),
     maths: all('math').map(box), prose: all('main p, main li, main h2, main h3').map(e => e.innerText).join('\\n'),
     wide: document.documentElement.scrollWidth - innerWidth,
     out: all('main *').filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !scrolls(e)).map(e => e.outerHTML.slice(0, 120)),
@@ -131,6 +132,11 @@ def test_readable_at_phone_width(seen):
     for name in PAGES:
         page = seen[name, PHONE]
         assert page["wide"] <= 0 and not page["out"] and not page["small"], (name, page["wide"], page["out"], page["small"])
+
+def test_code_is_seen_whole(seen):
+    "On a laptop; but for the longest lines of signatures and comments"
+    whole = [fits for name in PAGES for fits in seen[name, WIDE]["code"]]
+    assert sum(whole) > .95 * len(whole) > 300
 
 def test_figures_are_drawn_sharp_and_described(seen):
     figures = [(name, figure) for (name, width), page in seen.items() if width == WIDE for figure in page["images"]]
