@@ -15,7 +15,7 @@ __all__ = ['SCORES', 'SELECTORS', 'lookup', 'score', 'random', 'entropy', 'least
            'mean_std', 'bald', 'selector', 'top_k', 'softmax', 'power', 'softrank', 'Batch', 'acquire',
            'check_contract']
 
-# %% ../nbs/02_acquisition.ipynb #d7d421b5
+# %% ../nbs/02_acquisition.ipynb #15f062b0
 SCORES:dict[str, Callable] = {}    # name -> function log_probs_N_T_C -> scores_N
 SELECTORS:dict[str, Callable] = {} # name -> function scores_N, K, coldness, generator -> positions
 
@@ -45,8 +45,8 @@ def _check_log_probs(log_probs):
     return log_probs
 
 def score(
-    upper, # function (T, C) -> largest value that the score can take; the smallest is 0
-):
+    upper:Callable, # function (T, C) -> largest value that the score can take; the smallest is 0
+)->Callable:
     "Decorator: file a score under its name, check its input and its range"
     def decorate(f):
         @functools.wraps(f)
@@ -120,15 +120,15 @@ def bald(
     "Mutual information of label and network (Houlsby et al. 2011, equation 2; Gal et al. 2017, section 4)"
     return _entropy(_mean(log_probs_N_T_C)) - _entropy(log_probs_N_T_C).mean(1)
 
-# %% ../nbs/02_acquisition.ipynb #d8a55620
+# %% ../nbs/02_acquisition.ipynb #8017faa2
 def _ranking(scores_N, generator):
     "Positions from best to worst, ties in random order"
     shuffle = torch.randperm(len(scores_N), generator=generator)
     return shuffle[scores_N[shuffle].argsort(descending=True, stable=True)]
 
 def selector(
-    f, # function (scores_N, K, coldness, generator) -> K positions, int64
-):
+    f:Callable, # function (scores_N, K, coldness, generator) -> K positions, int64
+)->Callable:
     "Decorator: file a selector under its name"
     SELECTORS[f.__name__] = f
     return f

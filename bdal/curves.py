@@ -434,7 +434,7 @@ def running_share(
     so_far = images.groupby(["study", "seed"], sort=False)[column].expanding().mean()
     return images.assign(share=so_far.droplevel([0, 1]))
 
-# %% ../nbs/03a_curves.ipynb #8cd37d00
+# %% ../nbs/03a_curves.ipynb #9a8a7f6f
 def curve_table(
     frame:pd.DataFrame, # as from `load`, one study
     values=("test_accuracy", "test_nll", "train_accuracy", "train_nll", "seconds"), # columns, where present
@@ -463,7 +463,7 @@ def to_markdown(
 
 def save_figure(
     fig, # a matplotlib figure
-    path, # file, .png
-):
+    path:str|Path, # file, .png
+)->None:
     "Save a figure, without what changes from run to run"
     fig.savefig(path, dpi=150, metadata={"Software": None})

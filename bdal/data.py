@@ -349,7 +349,7 @@ def balanced_start(
         start.append(of_class[:per_class])
     return torch.cat(start)
 
-# %% ../nbs/00_data.ipynb #461f9a0a
+# %% ../nbs/00_data.ipynb #2bdb9ef3
 class Pool:
     "Which of N inputs are labelled; indices always count in the full set"
     def __init__(self,
@@ -375,7 +375,7 @@ class Pool:
 
     def label(self,
         pool_idx, # indices to move, in the full set
-    ):
+    )->None:
         "Move indices from unlabelled to labelled; all of them, or none where one is wrong"
         idx = self.checked(pool_idx)
         self.open[idx] = False

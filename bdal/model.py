@@ -17,7 +17,7 @@ __all__ = ['AUGMENT', 'draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 
            'sampling', 'split_front', 'mc_log_probs', 'auto_dtype', 'affine', 'fit', 'mean_log_probs', 'measure',
            'Evaluation', 'evaluate']
 
-# %% ../nbs/01_model.ipynb #38384434
+# %% ../nbs/01_model.ipynb #d4e82e56
 def draw_masks(
     T:int, # masks
     shape, # of one mask, without the batch axis
@@ -34,7 +34,7 @@ class ConsistentDropout(nn.Dropout):
     masks:torch.Tensor|None = None
     generator:torch.Generator|None = None
     t = 0 # which of the T networks we are
-    def mask_shape(self, x): return x.shape[1:]
+    def mask_shape(self, x:torch.Tensor)->tuple: return x.shape[1:]
 
     def forward(self,
         x:torch.Tensor, # activations, [B, ...]
@@ -46,7 +46,7 @@ class ConsistentDropout(nn.Dropout):
 
 class ConsistentDropout2d(ConsistentDropout):
     "Consistent dropout of whole channels, for images [B, channels, H, W] (Tompson et al. 2015)"
-    def mask_shape(self, x): return (x.shape[1],) + (1,)*(x.ndim - 2)
+    def mask_shape(self, x:torch.Tensor)->tuple: return (x.shape[1],) + (1,)*(x.ndim - 2)
     def forward(self,
         x:torch.Tensor, # activations, [B, channels, ...]
     )->torch.Tensor: # the same shape

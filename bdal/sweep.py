@@ -110,7 +110,7 @@ def _value(source):
     try: return ast.literal_eval(source)
     except (ValueError, SyntaxError): return None
 
-# %% ../nbs/03d_sweep.ipynb #fc79db11
+# %% ../nbs/03d_sweep.ipynb #568a6425
 @dataclass(frozen=True)
 class Trial:
     "One run of a study's notebook"
@@ -122,7 +122,7 @@ class Trial:
     root:Path # the folder of `results` and `runs`
 
     @property
-    def name(self): return f"{self.study} {self.seed:02d}"
+    def name(self)->str: return f"{self.study} {self.seed:02d}"
     @property
     def record(self)->Path: return self.root/"results"/self.study/f"trial-{self.seed:02d}.jsonl"
     @property
@@ -387,7 +387,7 @@ def _summary(trials, results):
         incomplete += len(done) - sum(done)
     return incomplete
 
-# %% ../nbs/03d_sweep.ipynb #f233b196
+# %% ../nbs/03d_sweep.ipynb #1d2143fb
 def main(
     argv=None, # arguments; none: of the command line
 )->int: # exit code
@@ -413,7 +413,7 @@ def main(
         return 2
     return 1 if _summary(trials, results) else 0
 
-def cli():
+def cli()->None:
     "`main`, as a process: Ctrl-C ends it, and its trials with it"
     try: code = main()
     except KeyboardInterrupt:
