@@ -121,7 +121,7 @@ def _unpack(dataset):
     if not torch.is_tensor(items[0][0]) and x.ndim == 4: x = x.permute(0, 3, 1, 2)
     return x, np.array([int(y) for _, y in items])
 
-# %% ../nbs/00_data.ipynb #59bd0ca3
+# %% ../nbs/00_data.ipynb #354c8f7b
 def _as_html(
     rows:dict, # heading -> text, both plain
     below:str="", # HTML after the table
@@ -139,7 +139,7 @@ def _strip(x, side=56):
     step = -(-max(x.shape[2:]) // side)
     x = x[:10, :, ::step, ::step].clamp(0, 1).mul(255).byte().permute(0, 2, 3, 1).numpy()
     row = np.hstack(255 - x[..., 0] if x.shape[-1] == 1 else x)
-    Image.fromarray(row).save(file := io.BytesIO(), "PNG")
+    Image.fromarray(row.repeat(2, 0).repeat(2, 1)).save(file := io.BytesIO(), "PNG")   # crisp on any screen
     return (f'<img alt="The first {len(x)} images of the pool" width="{row.shape[1]}" '
             f'src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">')
 
