@@ -37,13 +37,13 @@ def _records(studies, results=None):
             if not record.header: raise ValueError(f"{record.path} is empty; delete it")
             yield study, record
 
-# %% ../nbs/03a_curves.ipynb #9dfe8c9b
+# %% ../nbs/03a_curves.ipynb #030a2769
 def _used(
     rounds, # of each trial of a study, [n]
 )->np.ndarray: # rounds of each that count, [n]; 0: left out
-    "Cut a study where rounds times trials that have come so far are most; a single round is no curve"
+    "Cut a study where rounds times (trials that have come so far - 1) are most; a single round is no curve"
     rounds = np.asarray(rounds)
-    cut = max(sorted(rounds), key=lambda c: (c*(rounds >= c).sum(), c))
+    cut = max(sorted(rounds), key=lambda c: (c*((rounds >= c).sum() - 1), c))
     return np.where((rounds >= cut) & (cut > 1), cut, 0)
 
 def trials(
