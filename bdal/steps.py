@@ -253,7 +253,9 @@ class Protocol:
 def _whole(labels):
     "Labels as int64 [n]; names and fractions are refused"
     found = labels.cpu().numpy() if torch.is_tensor(labels) else np.asarray(labels)
-    if found.size and not (found.dtype.kind in "biu" or found.dtype.kind == "f" and (found % 1 == 0).all()):
+    kind = found.dtype.kind
+    whole = kind in "biu" or kind == "f" and ((abs(found) < 2**53) & (np.trunc(found) == found)).all()
+    if found.size and not whole:
         raise ValueError(f"labels are {found.ravel()[:5].tolist()}; give class numbers, counted from 0")
     return torch.as_tensor(found.astype(np.int64)).flatten()
 
