@@ -313,6 +313,7 @@ def sweep(
                  starts=STARTS, seconds=0)
     over.set(); follower.join()
     if backend == "dask": config["client"].close()
+    else: _need("joblib.externals.loky").get_reusable_executor(reuse=True).shutdown()   # else they idle for minutes
     return [results[t.name] for t in trials]
 
 # %% ../nbs/03d_sweep.ipynb #9cb96e3c
