@@ -79,9 +79,9 @@ docs-serve: docs  ## the site, on http://127.0.0.1:8000 (PORT=8000)
 docs-test: docs  ## the site in a browser (needs Chromium); screenshots in runs/site
 	$(BIN)/python -m pytest -q docs
 
-lab: setup  ## the notebooks in JupyterLab
+lab: setup  ## the notebooks in JupyterLab (LAB="--allow-root --no-browser": more for its command line)
 	$(BIN)/python -m pip install --quiet jupyterlab
-	$(BIN)/jupyter lab nbs
+	$(BIN)/jupyter lab $(LAB) nbs
 
 # Figures are saved with two pixels for each one shown, so that they are crisp on the site.
 execute: setup  ## run every notebook and save its outputs (NB=nbs/05_bald.ipynb: only that one)
