@@ -420,7 +420,7 @@ class Learner:
                          "next": then, "accuracy": _accuracy(self.record.rounds + ([self.row] if self.row else [])),
                          "record": self.record.path or "in memory"})
 
-# %% ../nbs/03_steps.ipynb #3186660c
+# %% ../nbs/03_steps.ipynb #403b05be
 def _default_net(classes, p, in_shape, seed): return bayesian_cnn(classes, p, seed, in_shape)
 
 def _measure_test(net, learner, seed):
@@ -459,7 +459,8 @@ def run_round(
     train = evaluate(net, take(learner.x, idx), learner.labels_N[idx], p.T, seed("masks"))
     test = _measure_test(net, learner, seed("masks"))
     evaluate_seconds = lap()
-    K, scores_N = min(p.K, len(pool), (p.n_final or math.inf) - len(idx)), torch.full((len(learner.x),), math.nan)
+    K = min(p.K, len(pool), (p.n_final or len(learner.x)) - len(idx))
+    scores_N = torch.full((len(learner.x),), math.nan)
     batch = Batch(torch.tensor([], dtype=torch.int64), torch.tensor([]))
     if K:
         how = dict(T=p.T, seed=seed("masks"), dtype=dtype)
