@@ -12,6 +12,7 @@ help:  ## this list
 
 # The environment is made again when its ingredients change, and not before.
 $(VENV)/ready: settings.ini setup.py pyproject.toml
+	@echo "installing into $(VENV): torch is large, this takes some minutes"
 	$(PY) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=23"
 	$(BIN)/python -m pip install --quiet -e ".[dev,dask]"
@@ -81,7 +82,7 @@ docs-test: docs  ## the site in a browser (needs Chromium); screenshots in runs/
 
 lab: setup  ## the notebooks in JupyterLab (LAB="--allow-root --no-browser": more for its command line)
 	$(BIN)/python -m pip install --quiet jupyterlab
-	$(BIN)/jupyter lab $(LAB) nbs
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/nbs $(LAB)
 
 # Figures are saved with two pixels for each one shown, so that they are crisp on the site.
 execute: setup  ## run every notebook and save its outputs (NB=nbs/05_bald.ipynb: only that one)

@@ -180,7 +180,7 @@ def caption(
     many = f"n = {n.iloc[0]}" if n.nunique() == 1 else ", ".join(f"{s} n = {k}" for s, k in n.items())
     return f"Mean over trials ({many}). Shaded: 95 % t-interval of the mean."
 
-# %% ../nbs/03a_curves.ipynb #517d7bf7
+# %% ../nbs/03a_curves.ipynb #5af0ac09
 def plot_curves(
     frame:pd.DataFrame, # as from `load`
     value:str="test_accuracy", # column
@@ -200,7 +200,9 @@ def plot_curves(
         at, name = c.index.get_level_values(x).astype(float), (labels or {}).get(study, study)
         ax.plot(at, c["mean"].astype(float), **look, ms=4, lw=1.4, markevery=.08 if len(c) > 15 else 1,
                 label=f"{name} (n = {int(c.n.iloc[0])})")
-        ax.fill_between(at, c.low.astype(float), c.high.astype(float), color=look["color"], alpha=.2, lw=0)
+        low, high = c.low.astype(float), c.high.astype(float)
+        if "accuracy" in value: low, high = low.clip(0, 1), high.clip(0, 1)   # of two trials it reaches beyond
+        ax.fill_between(at, low, high, color=look["color"], alpha=.2, lw=0)
     ax.set(ylabel=value.replace("_", " ").replace("nll", "NLL, nat"), title=title, ylim=ylim)
     ax.set_xlabel(dict(n_labelled="labelled images").get(x, x) + "\n" + caption(frame.dropna(subset=[value])),
                   fontsize="small")
