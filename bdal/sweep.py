@@ -420,9 +420,8 @@ def main(
 
 def cli()->None:
     "`main`, as a process: Ctrl-C ends it, and its trials with it"
-    try: code = main()
+    try: sys.exit(main())   # joblib tidies up
     except KeyboardInterrupt:
         print("bdal_sweep: stopped; the same command goes on from here", file=sys.stderr, flush=True)
-        code = 130
-    sys.stdout.flush()
-    os._exit(code)   # not waiting for trials that are still at work
+        sys.stdout.flush()
+        os._exit(130)   # not waiting for trials that are still at work
