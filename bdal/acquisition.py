@@ -30,6 +30,15 @@ def lookup(
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     raise ValueError(f"there is no {kind} {name!r}; {hint}choose from {', '.join(registry)}")
 
+def _file(registry, kind, f, entry):
+    "File an entry under the name of its function; only the same function, defined again, may replace it"
+    there = registry.get(f.__name__, f)
+    if (there.__module__, there.__qualname__) != (f.__module__, f.__qualname__):
+        raise ValueError(f"there is a {kind} {f.__name__!r} already, of {there.__module__}; "
+                         "give this one another name")
+    registry[f.__name__] = entry
+    return entry
+
 def _check_log_probs(log_probs):
     if (not torch.is_tensor(log_probs) or log_probs.ndim != 3 or 0 in log_probs.shape
         or not log_probs.is_floating_point()):
@@ -45,21 +54,24 @@ def _check_log_probs(log_probs):
     return log_probs
 
 def score(
-    upper:Callable, # function (T, C) -> largest value that the score can take; the smallest is 0
+    f:Callable|None=None, # the function, when written without parentheses
+    *,
+    upper:Callable=lambda T, C: math.inf, # function (T, C) -> largest value it can take; the smallest is 0
 )->Callable:
     "Decorator: file a score under its name, check its input and its range"
-    def decorate(f):
-        @functools.wraps(f)
-        def checked(log_probs_N_T_C):
-            log_probs_N_T_C = _check_log_probs(log_probs_N_T_C)
-            scores_N, top = f(log_probs_N_T_C), upper(*log_probs_N_T_C.shape[1:])
-            if not ((scores_N > -1e-3) & (scores_N < top + 1e-3)).all():
-                raise ArithmeticError(f"{f.__name__} gave values from {scores_N.min():g} to {scores_N.max():g}, "
-                                      f"outside [0, {top:g}]: a bug in the score")
-            return scores_N.clamp(0, top)
-        SCORES[f.__name__] = checked
-        return checked
-    return decorate
+    if not callable(upper) or f is not None and not getattr(f, "__name__", "").isidentifier():
+        raise ValueError("this is no way to register a score; define it with def, below a line @score, "
+                         "or @score(upper=lambda T, C: 1) where there is a largest value")
+    if f is None: return functools.partial(score, upper=upper)
+    @functools.wraps(f)
+    def checked(log_probs_N_T_C):
+        log_probs_N_T_C = _check_log_probs(log_probs_N_T_C)
+        scores_N, top = f(log_probs_N_T_C), upper(*log_probs_N_T_C.shape[1:])
+        if not ((scores_N > -1e-3) & (scores_N < top + 1e-3)).all():
+            raise ArithmeticError(f"{f.__name__} gave values from {scores_N.min():g} to {scores_N.max():g}, "
+                                  f"outside [0, {top:g}]: a bug in the score")
+        return scores_N.clamp(0, top)
+    return _file(SCORES, "score", f, checked)
 
 # %% ../nbs/02_acquisition.ipynb #f0c21750
 @score(upper=lambda T, C: 1)
@@ -130,8 +142,7 @@ def selector(
     f:Callable, # function (scores_N, K, coldness, generator) -> K positions, int64
 )->Callable:
     "Decorator: file a selector under its name"
-    SELECTORS[f.__name__] = f
-    return f
+    return _file(SELECTORS, "selector", f, f)
 
 @selector
 def top_k(
@@ -212,7 +223,7 @@ def check_contract(
     selector:str, # name in `SELECTORS`
 ):
     "Assert what every pair of score and selector must obey; for tests of one's own scores"
-    f, N, K = SCORES[score], 50, 7
+    f, N, K = lookup(SCORES, score, "score"), 50, 7
     log_probs = (3*torch.randn(N, 8, 4, generator=stream(0, score))).log_softmax(-1)
     before, scores = log_probs.clone(), f(log_probs)
     assert log_probs.equal(before), "a score must not change its input"

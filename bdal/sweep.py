@@ -348,6 +348,7 @@ def _status_row(done, begun, refused, trials, rounds, accuracies, seconds, todo)
     known = [a for a in accuracies if a is not None]
     left = 0 if not todo else None if None in todo or not seconds else sum(todo)*sum(seconds)/len(seconds)
     time_left = "?" if left is None else f"{left/3600:.1f} h" if left >= 3600 else f"{left/60:.0f} min"
+    if refused and not todo: time_left = "-"   # not for want of work
     return {"trials done": f"{done} of {trials}", "begun": begun, "refused": refused, "rounds": rounds,
             "last accuracy": f"{sum(known)/len(known):.1%}" if known else "", "time left, one job": time_left}
 
@@ -363,7 +364,7 @@ def _find_studies():
 def _parser():
     p = argparse.ArgumentParser("bdal_sweep", description="Run the trials of studies: finished ones are skipped, "
                                 "others are continued. Exit code: 0 if every trial is complete, 1 if not, "
-                                "2 if nothing was started.")
+                                "2 if nothing was started. A dry run: 1 if a trial would be refused.")
     p.add_argument("studies", nargs="*", help="names of studies, or 'all'")
     p.add_argument("--trials", type=int, help="how many of each: seeds 0, 1, ... (default: as in the file)")
     p.add_argument("--jobs", type=int, help="trials at once (default: one a core)")
@@ -406,8 +407,11 @@ def main(
         trials = plan(studies, a.studies or (["all"] if a.status else []), a.trials)
         if a.status: print(status(trials).to_string()); return 0
         if a.dry_run:
-            for t in trials: print(f"{t.name}  {t.state()[1]}")
-            return 0
+            states = [t.state() for t in trials]
+            for t, (_, words, _) in zip(trials, states): print(f"{t.name}  {words}")
+            if refused := sum(state == "refused" for state, _, _ in states):
+                print(f"bdal_sweep: {refused} of {len(trials)} trials would be refused, see above", file=sys.stderr)
+            return 1 if refused else 0
         results = sweep(trials, a.jobs, a.threads, a.backend, a.scheduler)
     except (ValueError, OSError, ImportError) as e:
         print(f"bdal_sweep: {e}", file=sys.stderr)
@@ -416,9 +420,8 @@ def main(
 
 def cli()->None:
     "`main`, as a process: Ctrl-C ends it, and its trials with it"
-    try: code = main()
+    try: sys.exit(main())   # joblib tidies up
     except KeyboardInterrupt:
         print("bdal_sweep: stopped; the same command goes on from here", file=sys.stderr, flush=True)
-        code = 130
-    sys.stdout.flush()
-    os._exit(code)   # not waiting for trials that are still at work
+        sys.stdout.flush()
+        os._exit(130)   # not waiting for trials that are still at work

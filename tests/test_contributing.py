@@ -1,19 +1,49 @@
 "CONTRIBUTING.md is tried: its score is a score, its commands exist."
+import json
 import re
 
+import pytest
 from conftest import ROOT
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+SCORE, EXAMPLE, CASE = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 
 def test_the_score_it_shows_is_one():
     from bdal.acquisition import SCORES, SELECTORS, check_contract
     try:
-        exec(re.search(r"```python\n(.*?)```", TEXT, re.S)[1], {})
+        exec(SCORE, {})
         for selector in SELECTORS:
             check_contract("disagreement", selector)
     finally:
         SCORES.pop("disagreement", None)
+
+
+def test_it_names_the_scores():
+    from bdal.acquisition import SCORES
+    assert f"says: {', '.join(f'`{name}`' for name in SCORES)}." in TEXT, "name the new score in CONTRIBUTING.md"
+
+
+@pytest.mark.parametrize("case", [CASE, ""])
+def test_its_recipe_for_the_library(case):
+    "In the cells of the notebook the score passes; without a case in slow(), it says what to add"
+    pytest.importorskip("scipy")
+    notebook = json.loads((ROOT / "nbs" / "02_acquisition.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
+    last = next(i for i, c in enumerate(cells) if "check_contract(s, sel)" in c)
+    below = next(i for i, c in enumerate(cells) if c.startswith("test_close(bald(")) + 1
+    namespace = {"__name__": "__main__"}
+
+    def run():
+        for source in [*cells[1:below], SCORE[SCORE.index("@score"):SCORE.index("check_contract(")], EXAMPLE, *cells[below:last + 1]]:
+            exec(source.replace("        case _:", case + "        case _:"), namespace)
+
+    if case:
+        run()
+        assert list(namespace["SCORES"])[-1] == "disagreement"
+    else:
+        with pytest.raises(NotImplementedError, match="no case for 'disagreement' in slow"):
+            run()
 
 
 def test_its_commands_and_files_exist():

@@ -37,8 +37,6 @@ def lines(path):
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-
-
 def below(process, what=""):
     "Processes started by a process, and by those; with a word of their command line"
     return [p for p in psutil.Process(process.pid).children(recursive=True) if what in " ".join(p.cmdline())]
@@ -142,8 +140,9 @@ def test_a_kernel_that_does_not_start(project, mnist_home, starts, code):
     (project / "site").mkdir()
     (project / "site" / "sitecustomize.py").write_text(FLAKY)
     env = dict(PYTHONPATH=f"{project / 'site'}{os.pathsep}{ROOT}", FLAKY=str(project / "starts"), FLAKY_STARTS=str(starts))
-    got, out, err = finish(sweep_process(project, "chance", "--trials", 1, "--jobs", 1, home=mnist_home, **env))
+    got, out, err = finish(sweep_process(project, "chance", "--trials", 1, "--jobs", 2, home=mnist_home, **env))
     assert got == code, out + err
+    assert "leaked" not in err
     assert (project / "starts").read_text() == ("xx" if code == 0 else "xxx")
     assert code == 0 or "chance 00 failed: its kernel died 3 times" in out
 
