@@ -54,7 +54,9 @@ def as_inputs(
     name:str="x", # what to call it in an error
 )->torch.Tensor: # float32 [N, ...]; bytes become [0, 1], [N, H, W] becomes [N, 1, H, W]
     "Inputs as the rest of bdal wants them, all finite"
-    x = torch.as_tensor(np.ascontiguousarray(x) if not torch.is_tensor(x) else x)
+    try: x = torch.as_tensor(np.ascontiguousarray(x) if not torch.is_tensor(x) else x)
+    except (ValueError, TypeError) as e:
+        raise ValueError(f"{name} is no array of numbers ({e}); give inputs of one shape, as [N, ...]") from e
     if x.ndim < 2 or not len(x):
         raise ValueError(f"{name} has shape {list(x.shape)}; give at least one input, as [N, ...]")
     x = x.float().div_(255) if x.dtype == torch.uint8 else x.float()
