@@ -4,7 +4,7 @@
 
 # %% ../nbs/03a_curves.ipynb #c21b0e55
 from __future__ import annotations
-import hashlib, itertools
+import hashlib, itertools, textwrap
 from pathlib import Path
 import numpy as np
 import pandas as pd
@@ -204,8 +204,8 @@ def plot_curves(
         if "accuracy" in value: low, high = low.clip(0, 1), high.clip(0, 1)   # of two trials it reaches beyond
         ax.fill_between(at, low, high, color=look["color"], alpha=.2, lw=0)
     ax.set(ylabel=value.replace("_", " ").replace("nll", "NLL, nat"), title=title, ylim=ylim)
-    ax.set_xlabel(dict(n_labelled="labelled images").get(x, x) + "\n" + caption(frame.dropna(subset=[value])),
-                  fontsize="small")
+    below = textwrap.fill(caption(frame.dropna(subset=[value])), 78)
+    ax.set_xlabel(dict(n_labelled="labelled images").get(x, x) + "\n" + below, fontsize="small")
     if log:
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
