@@ -32,6 +32,7 @@ def mathml(found):
 
 def sized(found):
     "A picture at the size it was drawn for, however many pixels an inch it has"
+    if "width=" in found[1]: return found[0]
     png = base64.b64decode(found[2])
     width, at = struct.unpack(">I", png[16:20])[0], png.find(b"pHYs")
     dots = struct.unpack(">I", png[at+4:at+8])[0] * 0.0254 if at > 0 else 100
