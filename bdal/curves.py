@@ -337,7 +337,8 @@ def holm(
 
 # %% ../nbs/03a_curves.ipynb #d752f2eb
 TESTS = {"sign-flip": sign_flip, # no assumption about the shape; needs six pairs to come below 5 %
-         "t": lambda d: float(stats.ttest_1samp(d, 0).pvalue) if len(d) > 1 else 1.} # Student's, as the interval
+         "t": lambda d: (1. if len(d) < 2 else float(stats.ttest_1samp(d, 0).pvalue) if np.ptp(d) else # all alike:
+                   float(not np.any(d)))} # Student's, as the interval
 
 def evidence(
     family:dict, # name -> differences within pairs, [n]
