@@ -67,7 +67,7 @@ report: setup  ## results/REPORT.md, tables and figures, from the records (under
 	.venv-peers/bin/python -m pip install --quiet baal==2.1.0 batchbald_redux==2.0.5
 	touch $@
 bench: .venv-peers/ready  ## speed and memory, beside baal and batchbald_redux (half an hour, on a quiet machine)
-	for part in scoring costs memory trial; do .venv-peers/bin/python benchmarks/$$part.py && echo || exit 1; done
+	for part in scoring costs methods memory trial; do .venv-peers/bin/python benchmarks/$$part.py && echo || exit 1; done
 
 # The docs' own tools come on top of the environment, when first asked for.
 $(VENV)/docs-ready: $(VENV)/ready

@@ -255,7 +255,7 @@ class Protocol:
             raise ValueError(f"n_final is {self.n_final:,}; "
                              f"choose from {n_start + 1:,}, one more than the start set, to {N:,}, the full set")
 
-# %% ../nbs/03_steps.ipynb #b739757f
+# %% ../nbs/03_steps.ipynb #79ea52cb
 def _whole(labels):
     "Labels as int64 [n]; names and fractions are refused"
     found = labels.cpu().numpy() if torch.is_tensor(labels) else np.asarray(labels)
@@ -266,9 +266,9 @@ def _whole(labels):
     return torch.as_tensor(found.astype(np.int64)).flatten()
 
 def _begun(record):
-    "(indices, labels) that a record began with; none: it is not there"
+    "(indices, labels) that a record began with; empty: it is not there"
     config = (Record(record).header or {}).get("config", {})
-    return (config["start_indices"], config["start_labels"]) if "start_labels" in config else None
+    return tuple(config[k] for k in ("start_indices", "start_labels") if k in config)
 
 def _checked_test(test, shape, classes):
     "(x_test, y_test) as tensors that fit the pool and its classes"
@@ -318,14 +318,14 @@ class Learner:
     ):
         self.protocol, self.x = Protocol(score=score, K=K, **protocol), as_pool(x)
         start = _begun(record) if start is None else start
-        if start is None: raise ValueError("start is missing; give (indices, labels) of a few images of each class")
+        if len(start) != 2: raise ValueError("start is missing, or no pair; give (indices, labels) of a few images of each class")
         idx, labels = torch.as_tensor(start[0], dtype=torch.int64).flatten(), _whole(start[1])
         if not len(idx): raise ValueError("start is empty; give (indices, labels) of a few images of each class")
         self.protocol.check_sizes(len(idx), len(self.x))
         self.classes = classes or int(labels.max()) + 1
         few = take(self.x, torch.arange(min(1000, len(self.x))))
         self.test = None if test is None else _checked_test(test, few.shape[1:], self.classes)
-        for name, some in (("x", few), ("test", self.test and self.test[0])):
+        for name, some in (("x", few), ("test", self.test and self.test[0][:1000])):
             if some is not None and (most := some.abs().max()) > 50:
                 warnings.warn(f"{name} has values up to {most:g}, and networks learn best from values near 1; "
                               "give bytes (uint8), which are divided by 255, or divide yourself", stacklevel=2)
@@ -384,8 +384,8 @@ class Learner:
         T:int|None=None, # samples of the network; none: the protocol's
     )->torch.Tensor: # float32 [n, C], the mean of the T sampled networks' probabilities
         "What the network says of inputs"
-        seed = derive_seed(self.protocol.seed, "masks", len(self.record.rounds) - self.record.complete)
-        return mean_log_probs(mc_log_probs(self.net, as_inputs(x), T or self.protocol.T, seed)).exp()
+        net, seed = self.net, derive_seed(self.protocol.seed, "masks", self._trained[0])
+        return mean_log_probs(mc_log_probs(net, as_inputs(x), T or self.protocol.T, seed)).exp()
 
     def ask(self)->torch.Tensor: # indices into the full set, best first, int64 [K]; empty: the trial is complete
         "Train, measure, score the pool; which images to label next?"

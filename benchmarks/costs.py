@@ -20,8 +20,8 @@ DATA = mnist()
 ORDER = torch.randperm(60_000, generator=stream(0, "costs"))
 
 
-def train(n):
-    net = bayesian_cnn(p=P.p, seed=0)
+def train(n, seed=0):
+    net = bayesian_cnn(p=P.p, seed=seed)
     fit(net, DATA.x[ORDER[:n]], DATA.y[ORDER[:n]], steps=300, batch=P.batch, lr=P.lr)
     return net
 

@@ -49,6 +49,8 @@ def made(tmp_path_factory):
             trial(folder, study, seed)
         write(folder, "setup", seed, [dict(epoch=e, test_accuracy=0.994 - 0.01 / e + 1e-5 * seed, test_nll=0.2 / e, train_accuracy=0.99, train_nll=0.3 / e, train_seconds=9.0) for e in range(1, 11)])
     trial(folder, "margin", 8, rounds=40)
+    rows = "".join(f"{seed},1.{seed},2.{seed}\n" for seed in range(8))
+    (folder / "score_seconds.csv").write_text("network,margin,bald\n" + rows)
     return folder, report(folder, folder.parent / "out.ipynb")
 
 
@@ -61,7 +63,7 @@ def test_verdicts_are_those_of_the_records(made):
         "BALD is below random early": "supported",
         "BALD stays below random": "refuted",
         "BALD converges more slowly than random": "refuted",
-        "BALD costs more to score than margin": "refuted",
+        "BALD costs more to score than margin": "supported",
         "98.74 % after 10 epochs is on a par with the literature": "refuted",
         "test accuracy is high soon, and stable": "supported",
         "random: accuracy rises fast in the first steps": "supported",
