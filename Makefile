@@ -32,7 +32,8 @@ bald: setup  ## the main job: BALD chooses digits, one at a time (K=1); real MNI
 sync: setup  ## notebooks -> package and README.md, cleaned
 	$(BIN)/nbdev_export
 	$(BIN)/nbdev_clean
-	$(BIN)/jupyter nbconvert --log-level ERROR --RegexRemovePreprocessor.patterns='#\| *hide' --to markdown --stdout nbs/index.ipynb \
+	$(BIN)/jupyter nbconvert --log-level ERROR --RegexRemovePreprocessor.patterns='#\| *hide' \
+		--TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_input_tags=remove-input --to markdown --stdout nbs/index.ipynb \
 		| sed 's|](\.\./|](|g; s|](\([0-9][0-9a-z_]*\.ipynb\))|](nbs/\1)|g' \
 		| awk '/^```/ { if (!inside && $$0 == "```") $$0 = "```python"; inside = !inside } 1' > README.md
 
@@ -55,9 +56,8 @@ records: setup  ## run the studies of nbs/studies.toml: STUDIES (all) and TRIALS
 	$(BIN)/bdal_sweep $(or $(STUDIES),all) $(if $(TRIALS),--trials $(TRIALS))
 
 # From the committed records alone; the same records give the same bytes.
-report: setup  ## results/REPORT.md, tables and figures, from the records (under two minutes)
-	OMP_NUM_THREADS=1 $(BIN)/jupyter execute --inplace nbs/09_report.ipynb
-	$(BIN)/nbdev_clean --fname nbs/09_report.ipynb
+report: setup  ## results/REPORT.md, tables, figures and the first page, from the records (under two minutes)
+	$(MAKE) --no-print-directory execute sync NB="nbs/09_report.ipynb nbs/index.ipynb"
 
 # The peers live in an environment of their own, which sees ours: the same torch for all.
 .venv-peers/ready: $(VENV)/ready

@@ -6,8 +6,11 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT
+
+from bdal.curves import to_markdown
 
 METHODS = {"random": 0, "margin": 0.012, "bald": 0.01}  # gain over random from 150 labels on
 EARLY = {"random": 0, "margin": 0.01, "bald": -0.02}  # and before
@@ -104,3 +107,9 @@ def test_five_trials_decide_nothing_by_the_exact_test(made, tmp_path):
 
 def test_enough_trials_are_tested_exactly(made):
     assert {row["test"] for row in made[1].values() if row["n"]} == {"sign-flip"}  # eight pairs
+
+
+def test_first_page_says_what_the_report_says():
+    short = pd.read_csv(ROOT / "results" / "tables" / "short.csv").set_index("question")
+    for page in ("README.md", "results/REPORT.md"):
+        assert to_markdown(short).strip() in (ROOT / page).read_text(), f"{page} is older than the records; run: make report"
