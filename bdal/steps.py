@@ -255,7 +255,7 @@ class Protocol:
             raise ValueError(f"n_final is {self.n_final:,}; "
                              f"choose from {n_start + 1:,}, one more than the start set, to {N:,}, the full set")
 
-# %% ../nbs/03_steps.ipynb #79ea52cb
+# %% ../nbs/03_steps.ipynb #07473101
 def _whole(labels):
     "Labels as int64 [n]; names and fractions are refused"
     found = labels.cpu().numpy() if torch.is_tensor(labels) else np.asarray(labels)
@@ -318,7 +318,8 @@ class Learner:
     ):
         self.protocol, self.x = Protocol(score=score, K=K, **protocol), as_pool(x)
         start = _begun(record) if start is None else start
-        if len(start) != 2: raise ValueError("start is missing, or no pair; give (indices, labels) of a few images of each class")
+        if len(start) != 2:
+            raise ValueError("start is missing, or no pair; give (indices, labels) of a few images of each class")
         idx, labels = torch.as_tensor(start[0], dtype=torch.int64).flatten(), _whole(start[1])
         if not len(idx): raise ValueError("start is empty; give (indices, labels) of a few images of each class")
         self.protocol.check_sizes(len(idx), len(self.x))
