@@ -155,10 +155,10 @@ def at_labels(
     counts = [n for n in counts if n in c.index.get_level_values(1)]
     return pd.DataFrame({s: [cell(s, n) for n in counts] for s in studies}, index=pd.Index(counts, name="labels"))
 
-# %% ../nbs/03a_curves.ipynb #487a9459
+# %% ../nbs/03a_curves.ipynb #df8513c9
 # Okabe & Ito; the fourth of a method's look is a dash pattern
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-_DASHES = ("-", (0, (5, 2)), (0, (6, 2, 1, 2)), (0, (1, 1.5)), "-", (0, (5, 2)), (0, (1, 1.5)))
+_DASHES = ("-", (0, (5, 2)), (0, (6, 2, 1, 2)), (0, (1, 1.5)), (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 1)))
 _OWN = dict(random=0, bald=1, margin=2, entropy=3) # which look a method has in every figure
 
 def looks(
@@ -169,19 +169,21 @@ def looks(
         raise ValueError(f"{len(studies)} curves cannot be told apart; draw at most {len(COLOURS)} in a figure")
     own = {s: _OWN.get(s.removeprefix("dirty_")) for s in studies}
     own = {s: None if i in list(own.values())[:k] else i for k, (s, i) in enumerate(own.items())}
-    free = iter(i for i in range(len(COLOURS)) if i not in own.values())
+    methods = any(i is not None for i in own.values())   # beside them, the looks that none of them owns come first
+    free = iter(sorted(set(range(len(COLOURS))) - set(own.values()), reverse=methods))
     return {s: dict(color=COLOURS[i], ls=_DASHES[i], marker="osD^vPX"[i], mfc=COLOURS[i] if i < 4 else "white")
             for s, i in ((s, next(free) if i is None else i) for s, i in own.items())}
 
 def caption(
     frame:pd.DataFrame, # as from `load`
+    labels=None, # study -> its name; none: the study's name
 )->str:
     "How many trials a figure shows, and which interval"
-    n = frame.groupby("study", sort=False).seed.nunique()
-    many = f"n = {n.iloc[0]}" if n.nunique() == 1 else ", ".join(f"{s} n = {k}" for s, k in n.items())
+    n = frame.groupby("study", sort=False).seed.nunique().rename(labels or {})
+    many = f"n = {n.iloc[0]}" if n.nunique() == 1 else ", ".join(f"{s}: n = {k}" for s, k in n.items())
     return f"Mean over trials ({many}). Shaded: 95 % t-interval of the mean."
 
-# %% ../nbs/03a_curves.ipynb #1a63830d
+# %% ../nbs/03a_curves.ipynb #7b8e7538
 def plot_curves(
     frame:pd.DataFrame, # as from `load`
     value:str="test_accuracy", # column
@@ -205,7 +207,7 @@ def plot_curves(
         if "accuracy" in value: low, high = low.clip(0, 1), high.clip(0, 1)   # of two trials it reaches beyond
         ax.fill_between(at, low, high, color=look["color"], alpha=.2, lw=0)
     ax.set(ylabel=value.replace("_", " ").replace("nll", "NLL, nat"), title=title, ylim=ylim)
-    below = textwrap.fill(caption(frame.dropna(subset=[value])), 78)
+    below = textwrap.fill(caption(frame.dropna(subset=[value]), labels), 78)
     ax.set_xlabel(dict(n_labelled="labelled images").get(x, x) + "\n" + below, fontsize="small")
     if log:
         ax.set_xscale("log", base=2)
