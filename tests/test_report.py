@@ -109,6 +109,18 @@ def test_enough_trials_are_tested_exactly(made):
     assert {row["test"] for row in made[1].values() if row["n"]} == {"sign-flip"}  # eight pairs
 
 
+def test_two_studies_are_compared_where_both_are_evaluated(tmp_path):
+    for seed in range(5):
+        trial(tmp_path, "bald", seed, rounds=14)
+        ten = [json.loads(line) for line in (tmp_path / "bald" / f"trial-{seed:02d}.jsonl").read_text().splitlines()[1:]]
+        one = [{**ten[n // 10 - 2], "n_labelled": n, "test_accuracy": 0.1} for n in range(20, 151)]  # hopeless between the tens
+        for row in one[::10]:
+            row["test_accuracy"] = ten[row["n_labelled"] // 10 - 2]["test_accuracy"] + 0.01 + 1e-5 * seed  # and better at them
+        write(tmp_path, "bald_k1", seed, [{**row, "round": i} for i, row in enumerate(one)], 300)
+    gain = report(tmp_path, tmp_path / "out.ipynb")["K = 10 is more accurate than K = 1"]
+    assert gain["verdict"] == "refuted" and abs(float(gain["mean"]) + 1.002) < 1e-3
+
+
 def test_first_page_says_what_the_report_says():
     short = pd.read_csv(ROOT / "results" / "tables" / "short.csv").set_index("question")
     for page in ("README.md", "results/REPORT.md"):
