@@ -76,7 +76,7 @@ def bayesian_cnn(
             nn.Flatten(), nn.Linear(64*h*w, 128), nn.ReLU(), ConsistentDropout(p3),
             nn.Linear(128, classes))
 
-# %% ../nbs/01_model.ipynb #2d8f6978
+# %% ../nbs/01_model.ipynb #644642fc
 def consistent(
     net:nn.Module, # a network with dropout layers
 )->nn.Module: # `net` itself where its dropout is consistent already; else a copy
@@ -89,11 +89,24 @@ def consistent(
                          "add nn.Dropout or nn.Dropout2d as a module")
     if not kinds & plain.keys(): return net
     def swap(module):
-        for name, child in module.named_children():
+        for name, child in module._modules.items():   # named_children() leaves out what stands in two places
             if cls := plain.get(type(child)): setattr(module, name, cls(child.p))
-            else: swap(child)
+            elif child is not None: swap(child)
         return module
     return swap(nn.Sequential(copy.deepcopy(net)))[0]
+
+def _pass_once(net, x):
+    "Outputs, and how many axes each linear layer reads; a dropout layer in two places, which share its mask, is refused"
+    axes = dict[nn.Module, int]()
+    def look(layer, args):
+        if layer in axes and isinstance(layer, ConsistentDropout):
+            raise ValueError("the network passes the same dropout layer twice, and both places would share a mask; "
+                             "give each place a dropout layer of its own")
+        axes[layer] = max(axes.get(layer, 0), args[0].ndim if args else 0)
+    hooks = [m.register_forward_pre_hook(look) for m in net.modules() if isinstance(m, (ConsistentDropout, nn.Linear))]
+    try: return net(x.clone()), axes
+    finally:
+        for hook in hooks: hook.remove()
 
 def n_early(
     net:nn.Module, # with consistent dropout
@@ -126,7 +139,7 @@ def sampling(
         net.train(was_training)
         for m in layers: m.T = m.masks = m.generator = None
 
-# %% ../nbs/01_model.ipynb #e6e1da7a
+# %% ../nbs/01_model.ipynb #26c8a9a0
 def split_front(
     net:nn.Module, # within `sampling`
 )->tuple: # two modules: what comes before the first dropout that samples, and the rest
@@ -141,12 +154,13 @@ def _loop(net, x, T, seed, chunk, late, each):
     "The plain loop over chunks and samples"
     device, out = next(net.parameters()).device, []
     with sampling(net, T, seed, late) as switch:
+        switch(0); _pass_once(net, x[:1].to(device))
         front, rest = split_front(net)
         for x_B in x.split(chunk or 256):
-            h, samples = front(x_B.to(device)), []
+            h, samples = front(x_B.to(device, copy=True)), []
             for t in range(T):
                 switch(t)
-                samples.append(rest(h).float().log_softmax(-1))
+                samples.append(rest(h.clone()).float().log_softmax(-1))   # a network may work in place
                 if samples[0].ndim != 2:
                     raise ValueError(f"the network gives {list(samples[0].shape)} for {len(h)} inputs; "
                                      "it must give logits [B, C]")
@@ -180,7 +194,7 @@ def mc_log_probs(
     if why_not: warnings.warn(f"{why_not}: MC dropout runs as a plain loop, several times slower")
     return _loop(net, x, T, seed, chunk, late, checked)
 
-# %% ../nbs/01_model.ipynb #77906c73
+# %% ../nbs/01_model.ipynb #676324c8
 def auto_dtype(
     device="cpu", # where to compute
 )->torch.dtype: # bfloat16 where the hardware multiplies it natively, else float32
@@ -191,11 +205,13 @@ def auto_dtype(
               and torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return torch.bfloat16 if native else torch.float32
 
-def _batches(n, batch, epochs, steps, generator):
+def _batches(n, batch, epochs, steps, generator, join=False):
     "The indices of each mini-batch: one permutation of n an epoch, until the epochs or the steps are over"
     done = 0
     for _ in range(epochs if steps is None else steps):
-        for idx in torch.randperm(n, generator=generator).split(batch):
+        *parts, last = torch.randperm(n, generator=generator).split(batch)
+        if join and parts and len(last) == 1: last = torch.cat([parts.pop(), last])   # no mini-batch of one
+        for idx in (*parts, last):
             yield idx
             done += 1
             if done == steps: return
@@ -216,7 +232,7 @@ def affine(
 
 AUGMENT = dict(none=None, affine=affine)
 
-# %% ../nbs/01_model.ipynb #f21a9a46
+# %% ../nbs/01_model.ipynb #248cca60
 def fit(
     net:nn.Module, # trained in place
     x:torch.Tensor, # inputs, [n, ...]
@@ -239,6 +255,9 @@ def fit(
     dtype = dtype or auto_dtype(device)
     _check_fit(x, y, epochs, steps, batch)
     n, per_epoch = len(x), -(-len(x) // batch)
+    join = n % batch == 1 and per_epoch > 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm)
+                                                    for m in net.modules())   # which cannot learn from one input
+    per_epoch -= join
     total = steps or (epochs or 0)*per_epoch
     layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
     net.train().to(**layout)
@@ -247,7 +266,7 @@ def fit(
     rate = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=total) if one_cycle and total > 1 else None
     losses = []
     with seeded(seed, "fit"):
-        batches = _batches(n, batch, epochs, steps, stream(seed, "order"))
+        batches = _batches(n, batch, epochs, steps, stream(seed, "order"), join)
         for step, idx in enumerate(tqdm(batches, total=total, desc="fit", leave=False,
                                         disable=None if progress is None else not progress), 1):
             x_B = augment(x[idx]) if augment else x[idx]
