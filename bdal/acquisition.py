@@ -15,7 +15,7 @@ __all__ = ['SCORES', 'SELECTORS', 'lookup', 'score', 'random', 'entropy', 'least
            'mean_std', 'bald', 'selector', 'top_k', 'softmax', 'power', 'softrank', 'Batch', 'acquire',
            'check_contract']
 
-# %% ../nbs/02_acquisition.ipynb #15f062b0
+# %% ../nbs/02_acquisition.ipynb #742295eb
 SCORES:dict[str, Callable] = {}    # name -> function log_probs_N_T_C -> scores_N
 SELECTORS:dict[str, Callable] = {} # name -> function scores_N, K, coldness, generator -> positions
 
@@ -44,14 +44,15 @@ def _check_log_probs(log_probs):
         or not log_probs.is_floating_point()):
         raise ValueError("a score needs log-probabilities, a float tensor [N, T, C]; "
                          f"this is {getattr(log_probs, 'shape', type(log_probs))}")
-    log_probs = log_probs.float() if log_probs.dtype.itemsize < 4 else log_probs
+    rough = log_probs.dtype.itemsize < 4
+    log_probs = log_probs.float() if rough else log_probs
     off = (log_probs.logsumexp(-1).abs() > 2e-2) | log_probs.isnan().any(-1)
     if off.any():
         n, t = off.nonzero()[0].tolist()
         raise ValueError(f"these are not log-probabilities: input {n}, sample {t} is "
                          f"{log_probs[n, t, :4].tolist()}...; "
                          "give log_softmax(logits), without NaN")
-    return log_probs
+    return log_probs.log_softmax(-1) if rough else log_probs   # of two bytes, they sum to 1 within a percent only
 
 def score(
     f:Callable|None=None, # the function, when written without parentheses
@@ -132,7 +133,7 @@ def bald(
     "Mutual information of label and network (Houlsby et al. 2011, equation 2; Gal et al. 2017, section 4)"
     return _entropy(_mean(log_probs_N_T_C)) - _entropy(log_probs_N_T_C).mean(1)
 
-# %% ../nbs/02_acquisition.ipynb #8017faa2
+# %% ../nbs/02_acquisition.ipynb #4bdc457b
 def _ranking(scores_N, generator):
     "Positions from best to worst, ties in random order"
     shuffle = torch.randperm(len(scores_N), generator=generator)
@@ -192,7 +193,7 @@ def softrank(
     log_rank_N[order] = torch.arange(1, len(order) + 1, dtype=torch.float64).log()
     return _perturbed(-log_rank_N, K, coldness, generator)
 
-# %% ../nbs/02_acquisition.ipynb #bfce0fbb
+# %% ../nbs/02_acquisition.ipynb #b976ef0f
 class Batch(NamedTuple):
     "What was chosen, and its scores"
     indices:torch.Tensor # int64 [K]
@@ -208,6 +209,9 @@ def acquire(
 )->Batch:
     "Choose a batch of K"
     choose, N = lookup(SELECTORS, selector, "selector"), len(scores_N)
+    if not torch.is_tensor(scores_N) or scores_N.ndim != 1 or pool_idx is not None and pool_idx.shape != scores_N.shape:
+        raise ValueError(f"scores are {getattr(scores_N, 'shape', type(scores_N).__name__)}, pool_idx is "
+                         f"{getattr(pool_idx, 'shape', pool_idx)}; give a tensor of scores, [N], and as many indices")
     if not 1 <= K <= N: raise ValueError(f"K is {K}; choose from 1 to {N:,}, the size of the pool")
     if not 0 < coldness < math.inf: raise ValueError(f"coldness is {coldness}; give a positive number")
     if not (ok := torch.isfinite(scores_N)).all():
@@ -217,7 +221,7 @@ def acquire(
     at = choose(scores_N.cpu(), K, coldness, generator)
     return Batch(at if pool_idx is None else pool_idx[at], scores_N[at])
 
-# %% ../nbs/02_acquisition.ipynb #4145b6dd
+# %% ../nbs/02_acquisition.ipynb #bbef9eda
 def check_contract(
     score:str, # name in `SCORES`
     selector:str, # name in `SELECTORS`

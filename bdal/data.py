@@ -48,10 +48,11 @@ def seeded(
         torch.manual_seed(derive_seed(seed, purpose, round))
         yield
 
-# %% ../nbs/00_data.ipynb #34d838a3
+# %% ../nbs/00_data.ipynb #647ae7f4
 def as_inputs(
     x, # inputs, [N, ...]: array, tensor or list
     name:str="x", # what to call it in an error
+    index=None, # of each input in the full set, for an error, [N]; none: 0 to N-1
 )->torch.Tensor: # float32 [N, ...]; bytes become [0, 1], [N, H, W] becomes [N, 1, H, W]
     "Inputs as the rest of bdal wants them, all finite"
     try: x = torch.as_tensor(np.ascontiguousarray(x) if not torch.is_tensor(x) else x)
@@ -64,7 +65,7 @@ def as_inputs(
     if not (ok := torch.isfinite(x).flatten(1).all(1)).all():
         bad = (~ok).nonzero().flatten()
         raise ValueError(f"{name} has NaN or infinite values in {len(bad)} of {len(x)} inputs, "
-                         f"the first at index {bad[0]}; repair or drop them")
+                         f"the first at index {bad[0] if index is None else index[bad[0]]}; repair or drop them")
     return x.contiguous()
 
 def as_pool(
@@ -83,7 +84,7 @@ def take(
     idx, # which inputs, int64 [n]
 )->torch.Tensor: # float32 [n, ...]
     "Some inputs of a pool, from the memory or the disk"
-    return x[idx] if torch.is_tensor(x) else as_inputs(x[np.asarray(idx)])
+    return x[idx] if torch.is_tensor(x) else as_inputs(x[np.asarray(idx)], index=idx)
 
 def _class_names(*ys):
     "Names of the classes that labels speak of"
@@ -110,7 +111,7 @@ def _as_y(y, n, classes, name):
                          f"with {len(classes)} classes, give 0 to {len(classes)-1}")
     return y
 
-# %% ../nbs/00_data.ipynb #4cf8c843
+# %% ../nbs/00_data.ipynb #e39af81b
 def _unpack(dataset):
     "All items of a torch data set, as one array of inputs and one of labels"
     items = [dataset[i] for i in range(len(dataset))]
@@ -118,10 +119,11 @@ def _unpack(dataset):
     if len(shapes := {tuple(x.shape) for x in xs}) > 1:
         raise ValueError(f"the items have different shapes: {sorted(shapes)[:3]}; "
                          "give the data set a transform that makes them equal")
-    x = torch.stack(xs)
-    # pictures come as [H, W, channels]
-    if not torch.is_tensor(items[0][0]) and x.ndim == 4: x = x.permute(0, 3, 1, 2)
-    return x, np.array([int(y) for _, y in items])
+    x, first = torch.stack(xs), items[0][0]
+    # pictures come as [H, W, channels], arrays either way
+    is_array = isinstance(first, np.ndarray) and (x.shape[-1] not in (1, 3, 4) or x.shape[1] in (1, 3, 4))
+    if x.ndim == 4 and not (torch.is_tensor(first) or is_array): x = x.permute(0, 3, 1, 2)
+    return x, np.array([y.item() if torch.is_tensor(y) else y for _, y in items])
 
 # %% ../nbs/00_data.ipynb #354c8f7b
 def _as_html(
@@ -297,7 +299,7 @@ def show_images(
     plt.close(fig)
     return fig
 
-# %% ../nbs/00_data.ipynb #de139f80
+# %% ../nbs/00_data.ipynb #199ce51e
 def torchvision_data(
     name:str, # class in torchvision.datasets, such as "FashionMNIST"
     home:Path|None=None, # folder for the files; none: `bdal_home()`
@@ -309,7 +311,8 @@ def torchvision_data(
     root, cls = Path(home or bdal_home()), getattr(datasets, name, None)
     if cls is None:
         raise ValueError(f"torchvision.datasets has no {name!r}; names look like 'FashionMNIST', 'KMNIST', 'CIFAR10'")
-    part = "train" if "train" in inspect.signature(cls).parameters else "split"
+    known = {name for base in cls.__mro__ for name in inspect.signature(base.__init__).parameters}   # EMNIST: in a base
+    part = "train" if "train" in known else "split"
     train, test = (True, False) if part == "train" else ("train", "test")
     try:
         pool, tested = (cls(root, **{part: which}, download=download, **kwargs) for which in (train, test))
@@ -332,18 +335,19 @@ def repeated(
     return Data(f"{data.name} x{times} noise {noise:g}", x, data.y.repeat(times),
                 data.x_test, data.y_test, data.classes, data.start_among, data.test_parts)
 
-# %% ../nbs/00_data.ipynb #da3879d1
+# %% ../nbs/00_data.ipynb #38fee436
 def balanced_start(
     y, # labels, int64 [N]
     per_class:int=2, # images of each class
     seed:int=0, # seed of the trial
     among=None, # only these indices may be drawn; none: all
 )->torch.Tensor: # int64 [per_class * C], indices into the full set
-    "The same number of random images of each class"
+    "The same number of random images of each class that there is (EMNIST's letters are counted from 1)"
     if per_class < 1: raise ValueError(f"per_class is {per_class}; give 1 or more")
     among = torch.arange(len(y)) if among is None else torch.as_tensor(among)
     order, start = among[torch.randperm(len(among), generator=stream(seed, "start"))], []
     for c in range(int(y.max()) + 1):
+        if not (y == c).any(): continue
         of_class = order[y[order] == c]
         if len(of_class) < per_class:
             raise ValueError(f"class {c} has {len(of_class)} images to draw from, the start set needs {per_class}; "
@@ -351,7 +355,7 @@ def balanced_start(
         start.append(of_class[:per_class])
     return torch.cat(start)
 
-# %% ../nbs/00_data.ipynb #2bdb9ef3
+# %% ../nbs/00_data.ipynb #e8fc23b4
 class Pool:
     "Which of N inputs are labelled; indices always count in the full set"
     def __init__(self,
@@ -366,7 +370,11 @@ class Pool:
         pool_idx, # indices in the full set
     )->torch.Tensor: # the same, int64 [K]
         "Refuse indices that cannot be labelled: outside the full set, labelled already, or given twice"
-        idx = torch.as_tensor(pool_idx, dtype=torch.int64).flatten()
+        given = pool_idx.cpu().numpy() if torch.is_tensor(pool_idx) else np.asarray(pool_idx)
+        if given.size and (given.dtype.kind not in "iuf" or (given != np.trunc(given)).any()):
+            raise ValueError(f"indices are {given.ravel()[:5].tolist()}; "
+                             "give whole numbers, which a mask has in mask.nonzero()")
+        idx = torch.as_tensor(given.astype(np.int64)).flatten()
         for i in idx.tolist():
             if not 0 <= i < len(self.open):
                 raise IndexError(f"index {i} is outside the full set; give 0 to {len(self.open)-1}")
