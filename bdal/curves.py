@@ -37,13 +37,13 @@ def _records(studies, results=None):
             if not record.header: raise ValueError(f"{record.path} is empty; delete it")
             yield study, record
 
-# %% ../nbs/03a_curves.ipynb #030a2769
+# %% ../nbs/03a_curves.ipynb #abcdeb97
 def _used(
     rounds, # of each trial of a study, [n]
 )->np.ndarray: # rounds of each that count, [n]; 0: left out
-    "Cut a study where rounds times (trials that have come so far - 1) are most; a single round is no curve"
+    "Cut a study where rounds times (trials that have come so far - 1) are most; a single trial counts half"
     rounds = np.asarray(rounds)
-    cut = max(sorted(rounds), key=lambda c: (c*((rounds >= c).sum() - 1), c))
+    cut = max(sorted(rounds), key=lambda c: (c*max((rounds >= c).sum() - 1, .5), c))
     return np.where((rounds >= cut) & (cut > 1), cut, 0)
 
 def trials(
@@ -233,13 +233,14 @@ def labels_to(
     return (frame.groupby(["study", "seed"], sort=False)[["n_labelled", "test_accuracy"]]
             .apply(first).rename(f"labels to {level:.0%}"))
 
-# %% ../nbs/03a_curves.ipynb #b48b0ae2
+# %% ../nbs/03a_curves.ipynb #bdda5d8d
 def quantiles(
     values, # one a trial, [n]; may be infinite
     q=(.25, .5, .75), # shares
 )->list: # a value a share
     "Quantiles that may be infinite: the smallest value with a share q at or below it, midway where two qualify"
     v, n = np.sort(np.asarray(values, dtype=float)), len(values)
+    if not n: raise ValueError("there are no values, so no quantiles; give one a trial")
     def at(k): return v[min(max(int(k), 1), n) - 1]
     return [float(at(np.ceil(n*p - 1e-9)) + at(np.floor(n*p + 1e-9) + 1))/2 for p in q]
 
@@ -302,13 +303,15 @@ def common_range(
     ends = frame.groupby(["study", "seed"])[x].agg(["min", "max"])
     return int(ends["min"].max()), int(ends["max"].min())
 
-# %% ../nbs/03a_curves.ipynb #da82cc89
+# %% ../nbs/03a_curves.ipynb #dd6d20e5
 def differences(
     values:pd.Series, # indexed by study and seed, as from `area`, `at` or `labels_to`
     a:str, # study
     b:str, # study
 )->pd.Series: # a - b, indexed by seed
     "Differences within pairs: trials of two studies with the same seed"
+    for study in (a, b):
+        if study not in values: raise ValueError(f"there is no study {study!r}; choose from {', '.join(values.unstack().index)}")
     a_s, b_s = values[a].align(values[b], join="inner")
     if not len(a_s):
         raise ValueError(f"{a!r} has seeds {sorted(values[a].index)}, {b!r} {sorted(values[b].index)}; "
@@ -320,6 +323,7 @@ def sign_flip(
 )->float: # two-sided p
     "Exact sign-flip permutation test that the mean difference is 0 (Fisher 1935); above 16 pairs, Wilcoxon's"
     d = np.asarray(d, dtype=float)
+    if not np.isfinite(d).all(): raise ValueError("a difference is infinite or NaN; leave it out, or put a bound there")
     if len(d) < 2 or not d.any(): return 1.
     if len(d) > 16: return float(stats.wilcoxon(d).pvalue)
     def mean_difference(a, b, axis): return np.mean(a - b, axis=axis)
@@ -338,10 +342,9 @@ def holm(
     out[order[:m]] = np.minimum(1, np.maximum.accumulate(p[order[:m]] * np.arange(m, 0, -1)))
     return out
 
-# %% ../nbs/03a_curves.ipynb #afbaa8d6
+# %% ../nbs/03a_curves.ipynb #4f32acbc
 TESTS = {"sign-flip": sign_flip, # no assumption about the shape; needs six pairs to come below 5 %
-         "t": lambda d: (1. if len(d) < 2 else float(stats.ttest_1samp(d, 0).pvalue) if np.ptp(d) else # all alike:
-                   float(not np.any(d)))} # Student's, as the interval
+         "t": lambda d: float(stats.ttest_1samp(d, 0).pvalue) if np.ptp(d) else sign_flip(d)} # Student's; not where all are alike
 
 def evidence(
     family:dict, # name -> differences within pairs, [n]
@@ -350,19 +353,21 @@ def evidence(
     level:float=0.05, # of significance, for the whole family
 )->pd.DataFrame: # a row a name: n, mean, low, high, beyond, p, p_holm, test, answer
     "Mean difference, 95 % interval, p, p after Holm, and the answer: above, below or undecided"
-    if test == "auto": test = "sign-flip" if len(family)*2/2**min(map(len, family.values())) < level else "t"
-    if test not in TESTS: raise ValueError(f"there is no test {test!r}; choose from auto, {', '.join(TESTS)}")
+    if test not in ("auto", *TESTS):
+        raise ValueError(f"there is no test {test!r}; choose from auto, {', '.join(TESTS)}")
+    if not family: raise ValueError("there is nothing to compare; give one difference or more")
     rows = {}
     for name, d in family.items():
         bound, d = beyond[name] if isinstance(beyond, dict) else beyond, np.asarray(d, dtype=float)
         if not np.isfinite(d).all():
             raise ValueError(f"{name}: a difference is infinite or NaN, as where a trial never reaches a level; "
                              "compare areas, or put a bound in its place")
-        rows[name] = (len(d), *mean_interval(d), bound, TESTS[test](d - bound))
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["n", "mean", "low", "high", "beyond", "p"])
-    table["p_holm"] = holm(table.p)
+        which = test if test != "auto" else "sign-flip" if len(family)*2/2**len(d) < level else "t"
+        rows[name] = (len(d), *mean_interval(d), bound, TESTS[which](d - bound), which)
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["n", "mean", "low", "high", "beyond", "p", "test"])
+    table.insert(6, "p_holm", holm(table.p))
     sure = table.p_holm < level
-    table["test"], table["answer"] = test, np.select([sure & (table.low > table.beyond), sure & (table.high < table.beyond)],
+    table["answer"] = np.select([sure & (table.low > table.beyond), sure & (table.high < table.beyond)],
                                 ["above", "below"], "undecided")
     return table
 
@@ -374,18 +379,20 @@ def compare(
     "Paired differences a - b between studies, tested and corrected as one family"
     return evidence({f"{a} - {b}": differences(values, a, b) for a, b in pairs}, **kwargs)
 
-# %% ../nbs/03a_curves.ipynb #b5f74d7f
+# %% ../nbs/03a_curves.ipynb #b5f8dccc
 def gaps(
     frame:pd.DataFrame, # as from `load`
     a:str, # study
     b:str, # study
-    counts=(50, 100, 200, 300), # numbers of labels; those that not all trials reach are left out
+    counts=(50, 100, 200, 300), # numbers of labels; those where not all trials are evaluated are left out
     value:str="test_accuracy", # column
 )->pd.DataFrame: # a row a number of labels, and one for the mean over the common range; in percent points of `value`
     "Paired differences a - b along the labels, tested and corrected as one family"
     frame = frame[frame.study.isin((a, b))]
     low, high = common_range(frame)
-    family = {f"at {n}": differences(at(frame, n, value), a, b) for n in counts if low <= n <= high}
+    values = {n: at(frame, n, value) for n in counts if low <= n <= high}
+    trials = len(frame.groupby(["study", "seed"]))
+    family = {f"at {n}": differences(v, a, b) for n, v in values.items() if len(v) == trials}
     family[f"{low} to {high}"] = differences(area(frame, low, high, value), a, b)
     table = evidence({name: 100*d for name, d in family.items()}).drop(columns="beyond")
     return table.rename_axis(f"{a} - {b}, labels")
