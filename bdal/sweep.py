@@ -65,7 +65,7 @@ def load_studies(
         except ValueError as e: raise ValueError(f"{path}, study {name!r}: {e}") from e
     return studies
 
-# %% ../nbs/03d_sweep.ipynb #21210704
+# %% ../nbs/03d_sweep.ipynb #301a45b0
 def _report_cell(nb):
     "Index of the first cell of the report; none: there is no such cell"
     return next((i for i, c in enumerate(nb.cells) if "report" in c.metadata.get("tags", [])), None)
@@ -95,7 +95,7 @@ def check_study(
     declared, given = _check_notebook(study.notebook), study.parameters
     for name, value in given.items():
         if name in ("seed", "out"): raise ValueError(f"parameter {name} is set by the sweep; leave it out")
-        want, kind = lookup(declared, name, "parameter")[0], type(value).__name__
+        want, kind = lookup(declared, name, "parameter")[0].split("[")[0], type(value).__name__   # list[int] is a list
         if want not in (kind, "None") and not (want == "float" and kind == "int"):
             raise ValueError(f"parameter {name} is {value!r}, of type {kind}; give {want}")
         if kind not in ("str", "int", "float", "bool", "list"):
@@ -169,7 +169,7 @@ def plan(
             for seed in range(max(trials or s.trials for s, _ in chosen))
             for s, values in chosen if seed < (trials or s.trials)]
 
-# %% ../nbs/03d_sweep.ipynb #b12d18a9
+# %% ../nbs/03d_sweep.ipynb #2a9a1212
 STARTS = 3 # of a kernel, or of a set of workers, before a trial is given up
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -186,7 +186,7 @@ def _wait_for_record(path, seconds=10):
     "A kernel whose worker was killed lives a second longer; somebody else's lives on: False"
     for _ in range(seconds*2):
         try:
-            with open(path, "rb") as f:
+            with open(path, "r+b") as f:   # to write, which an exclusive lock on NFS needs
                 if _lock(f): return True
         except FileNotFoundError: return True
         time.sleep(.5)
@@ -240,10 +240,12 @@ def run(
         name, value = getattr(e, "ename", type(e).__name__), getattr(e, "evalue", e)
         return told("failed", f"{name}: {value}" + (f"; see {trial.unfinished}" if trial.unfinished.exists() else ""))
 
-# %% ../nbs/03d_sweep.ipynb #b92ca9c6
+# %% ../nbs/03d_sweep.ipynb #0b307b93
 LINE_EVERY = 10 # seconds between two lines on one trial
 
-def _say(text): print(time.strftime("%H:%M:%S ") + text, flush=True)
+def _say(text):
+    try: print(time.strftime("%H:%M:%S ") + text, flush=True)
+    except OSError: pass   # a log on a full disk is not worth a trial
 
 def _follow(trials, over):
     "Until it is over, say what the records of trials say"
@@ -259,9 +261,9 @@ def _follow(trials, over):
                 said[t.name] = time.monotonic()
                 _say(f"{t.name}  {round_line(rounds[-1], t.parameters.get('n_final'))}")
 
-def _backend(backend, scheduler):
-    "Keyword arguments of joblib's `parallel_config`"
-    if backend == "loky": return dict(backend="loky")
+def _client(backend, scheduler):
+    "Dask's client; none: processes of this machine will do"
+    if backend == "loky": return None
     if not scheduler: raise ValueError("no scheduler is given; give its address, --scheduler tcp://HOST:8786")
     distributed = _need("distributed", "dev,dask")
     try:
@@ -270,9 +272,22 @@ def _backend(backend, scheduler):
     except (OSError, TimeoutError, ValueError) as e:
         raise OSError(f"no Dask cluster works at {scheduler} ({e}); start one: `dask scheduler`, and on each machine "
                       f"`dask worker {scheduler} --nworkers 2 --nthreads 1`") from e
-    return dict(backend="dask", client=client)
+    return client
 
-# %% ../nbs/03d_sweep.ipynb #5b5ed04e
+def _outcomes(trials, jobs, threads, client):
+    "What `run` tells of each trial, as it comes; where workers were lost, an error after all others have come"
+    if not client:
+        joblib = _need("joblib")
+        pool = joblib.Parallel(jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="all")
+        yield from pool(joblib.delayed(run)(t, threads, os.getpid()) for t in trials)
+        return
+    futures, lost = [client.submit(run, t, threads, pure=False) for t in trials], None
+    for future, told in _need("distributed").as_completed(futures, with_results=True, raise_errors=False):
+        if future.status == "finished": yield told
+        else: lost = told[1] if isinstance(told, tuple) else told   # a type, an error and its trace
+    if lost: raise RuntimeError(f"{type(lost).__name__}: {lost}")
+
+# %% ../nbs/03d_sweep.ipynb #dfcc7bef
 def sweep(
     trials:list, # as from `plan`
     jobs:int|None=None, # trials at once; none: one a core
@@ -285,8 +300,8 @@ def sweep(
     lookup(dict.fromkeys(("loky", "dask")), backend, "backend")
     for name, v in (("jobs", jobs), ("threads", threads)):
         if v is not None and v < 1: raise ValueError(f"{name} is {v}; give a whole number from 1")
-    jobs = -1 if backend == "dask" else jobs or max(1, joblib.cpu_count() // threads)
-    config, results, over = _backend(backend, scheduler), {}, threading.Event()
+    jobs = jobs or max(1, joblib.cpu_count() // threads)
+    client, results, over = _client(backend, scheduler), {}, threading.Event()
     def note(name, **r): results[name] = r; _say(f"{name}  {r['outcome']}: {r['words']} ({r['seconds']} s)")
     for t in trials:
         state, words, _ = t.state()
@@ -296,27 +311,27 @@ def sweep(
     left = [t for t in trials if t.name not in results]
     follower = threading.Thread(target=_follow, args=(left, over), daemon=True)
     follower.start()
-    for attempt in range(STARTS):
-        todo, lost = [t for t in trials if t.name not in results], "they were given up"
-        if not todo: break
-        try:
-            with joblib.parallel_config(**config):
-                pool = joblib.Parallel(jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="all")
-                for r in pool(joblib.delayed(run)(t, threads, os.getpid()) for t in todo):
-                    note(f"{r['study']} {r['seed']:02d}", **r)
-        except Exception as e:   # no trial raises: it is the workers
-            lost = f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"
-            _say(f"workers were lost ({lost}); what is not finished goes on")
+    attempts, lost = 0, ""
+    try:
+        while attempts < STARTS and (todo := [t for t in trials if t.name not in results]):
+            known, attempts = len(results), attempts + 1
+            try:
+                for r in _outcomes(todo, jobs, threads, client): note(f"{r['study']} {r['seed']:02d}", **r)
+            except Exception as e:   # no trial raises: it is the workers
+                lost = f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"
+                _say(f"workers were lost ({lost}); what is not finished goes on")
+            if len(results) > known: attempts = 0   # as long as something is finished, we go on
+    finally:
+        over.set(); follower.join()
+        if client: client.close()
+        else: _need("joblib.externals.loky").get_reusable_executor(reuse=True).shutdown()   # else they idle for minutes
     for t in trials:
         if t.name not in results:
             note(t.name, study=t.study, seed=t.seed, outcome="failed", words=f"its workers were lost: {lost}",
                  starts=STARTS, seconds=0)
-    over.set(); follower.join()
-    if backend == "dask": config["client"].close()
-    else: _need("joblib.externals.loky").get_reusable_executor(reuse=True).shutdown()   # else they idle for minutes
     return [results[t.name] for t in trials]
 
-# %% ../nbs/03d_sweep.ipynb #9cb96e3c
+# %% ../nbs/03d_sweep.ipynb #ce35a7da
 def status(
     trials:list, # as from `plan`
 ): # data frame, a row a study
@@ -352,7 +367,7 @@ def _status_row(done, begun, refused, trials, rounds, accuracies, seconds, todo)
     return {"trials done": f"{done} of {trials}", "begun": begun, "refused": refused, "rounds": rounds,
             "last accuracy": f"{sum(known)/len(known):.1%}" if known else "", "time left, one job": time_left}
 
-# %% ../nbs/03d_sweep.ipynb #5a43f62e
+# %% ../nbs/03d_sweep.ipynb #43ebd383
 def _find_studies():
     "The project's studies.toml"
     for folder in (here := Path.cwd(), *here.parents):
@@ -389,7 +404,7 @@ def _summary(trials, results):
         incomplete += len(done) - sum(done)
     return incomplete
 
-# %% ../nbs/03d_sweep.ipynb #1d2143fb
+# %% ../nbs/03d_sweep.ipynb #f4bde444
 def main(
     argv=None, # arguments; none: of the command line
 )->int: # exit code

@@ -241,11 +241,11 @@ def test_one_by_one_by_loky_by_dask(project, mnist_home, long):
     assert all(r == found["one"] for r in found.values())
 
 
-def dask_cluster(project, home, workers=2):
+def dask_cluster(project, home, workers=2, **more):
     "A scheduler and workers on this machine: (address, processes)"
     if not __import__("importlib.util").util.find_spec("distributed"):
         return None
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "BDAL_HOME": str(home), "DASK_DISTRIBUTED__SCHEDULER__DASHBOARD__STATUS": ""}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "BDAL_HOME": str(home), "DASK_DISTRIBUTED__SCHEDULER__DASHBOARD__STATUS": "", **more}
     file = project / "scheduler.json"
 
     def dask(*args):
@@ -263,10 +263,11 @@ def stop(cluster):
         p.wait()
 
 
-def test_a_dask_worker_killed_in_mid_run(long, project, mnist_home):
+@pytest.mark.parametrize("allowed", [3, 0])  # workers that a task may lose before Dask gives it up; then we ask again
+def test_a_dask_worker_killed_in_mid_run(allowed, long, project, mnist_home):
     "Its trial is finished by the other worker, and no record is torn"
     pytest.importorskip("distributed")
-    cluster = dask_cluster(project, mnist_home)
+    cluster = dask_cluster(project, mnist_home, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=str(allowed))
     try:
         process = sweep_process(project, "chance", "--trials", 3, "--backend", "dask", "--scheduler", cluster[0], home=mnist_home)
         at_work = [project / "results" / "chance" / f"trial-0{i}.jsonl" for i in range(2)]
