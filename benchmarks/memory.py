@@ -6,6 +6,8 @@ Private memory (RssAnon) is what a process cannot give back; the pages of a file
 cache, which it takes back when it needs the room.
 """
 import argparse
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -41,14 +43,19 @@ def main():
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--disk", type=int, default=0, help="images in a pool on the disk; 0: none")
     args.add_argument("--T", type=int, default=20, help="samples for the pool on the disk")
+    args.add_argument("--dtype", help="one measurement, in this process: what an earlier one has left would be in `before`")
     args = args.parse_args()
+    if not args.dtype:
+        print(machine(), flush=True)
+        for dtype in ("float32", str(auto_dtype()).removeprefix("torch.")):
+            subprocess.run([sys.executable, __file__, "--dtype", dtype], check=True)
     data, net = mnist(), bayesian_cnn(p=(0.25, 0.25, 0.5), seed=0)
-    score_pool(net, data.x, torch.arange(1000), "bald")
-    print(machine())
-    for dtype in (torch.float32, auto_dtype()):
+    if args.dtype:
+        dtype = getattr(torch, args.dtype)
+        score_pool(net, data.x, torch.arange(100), "bald", dtype=dtype)
         mib, seconds = peak(lambda: score_pool(net, data.x, torch.arange(60_000), "bald", 100, dtype=dtype))
         print(f"60,000 images, T = 100, {dtype}: {mib['RssAnon']} MiB on top, {seconds} s")
-    if args.disk:
+    elif args.disk:
         with tempfile.NamedTemporaryFile(suffix=".bin") as f:
             digits = (data.x[:, 0] * 255).round().byte().numpy()
             for start in range(0, args.disk, len(digits)):
