@@ -1,7 +1,7 @@
 # make bald: set up, and run the main job.   make test: set up, and pass the tests.   make help: the rest.
 PY   ?= python3
 VENV ?= .venv
-BIN  := $(abspath $(VENV))/bin
+BIN  := $(VENV)/bin
 K    ?= 1
 PORT ?= 8000
 NB   ?= nbs/*.ipynb
@@ -46,7 +46,7 @@ test: setup  ## everything that must hold: sync, types, every notebook, pytest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests
 
 test-long: setup  ## the tests that take many minutes: 60 kills, ten trials by three ways, lost workers
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --long -s tests/test_resume.py tests/test_sweep.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --long -s tests/test_resume.py tests/test_sweep.py tests/test_experiments.py
 
 test-matrix: setup  ## wheel and sdist in empty environments: every Python found, oldest and newest versions (a quarter of an hour)
 	$(BIN)/python tests/matrix.py

@@ -12,12 +12,13 @@ from scipy import integrate, stats
 from .steps import Record
 
 # %% auto #0
-__all__ = ['COLOURS', 'TESTS', 'results_folder', 'trials', 'load', 'load_used', 'protocols', 'axis', 'mean_interval', 'curve',
-           'at_labels', 'looks', 'caption', 'plot_curves', 'labels_to', 'quantiles', 'labels_table', 'crossings',
-           'area', 'at', 'common_range', 'differences', 'sign_flip', 'holm', 'evidence', 'compare', 'gaps', 'deviation',
-           'acquired', 'evenness', 'running_share', 'curve_table', 'to_csv', 'to_markdown', 'save_figure']
+__all__ = ['COLOURS', 'TESTS', 'results_folder', 'trials', 'load', 'run_so_far', 'load_used', 'protocols', 'axis',
+           'mean_interval', 'curve', 'at_labels', 'looks', 'caption', 'plot_curves', 'labels_to', 'quantiles',
+           'labels_table', 'crossings', 'area', 'at', 'common_range', 'differences', 'sign_flip', 'holm', 'evidence',
+           'compare', 'gaps', 'deviation', 'acquired', 'evenness', 'running_share', 'curve_table', 'to_csv',
+           'to_markdown', 'save_figure']
 
-# %% ../nbs/03a_curves.ipynb #2383a0c1
+# %% ../nbs/03a_curves.ipynb #45ed1c14
 def results_folder()->Path:
     "The project's folder `results`, looked for here and upwards"
     for folder in (here := Path.cwd(), *here.parents):
@@ -25,19 +26,23 @@ def results_folder()->Path:
     raise FileNotFoundError(f"no folder 'results' beside a settings.ini in {here} or above it; "
                             "run this inside a clone of the project")
 
+def _files(folder):
+    "The records in a folder; a copy under another name is none"
+    return sorted(f for f in folder.glob("trial-*.jsonl") if f.stem.removeprefix("trial-").isdecimal())
+
 def _records(studies, results=None):
     "Study and record of every trial, in the order of their files"
     results = Path(results or results_folder())
     for study in studies:
-        files = sorted((results/study).glob("trial-*.jsonl"))
+        files = _files(results/study)
         if not files:
             raise FileNotFoundError(f"there are no trials in {results/study}; "
                                     f"studies there: {sorted(p.name for p in results.iterdir() if p.is_dir())}")
-        for record in map(Record, files):
-            if not record.header: raise ValueError(f"{record.path} is empty; delete it")
-            yield study, record
+        evaluated = [r for r in map(Record, files) if r.rounds]   # one that has just begun has none yet
+        if not evaluated: raise ValueError(f"no trial in {results/study} has come to its first evaluation; wait for it")
+        for record in evaluated: yield study, record
 
-# %% ../nbs/03a_curves.ipynb #abcdeb97
+# %% ../nbs/03a_curves.ipynb #54c71f3f
 def _used(
     rounds, # of each trial of a study, [n]
 )->np.ndarray: # rounds of each that count, [n]; 0: left out
@@ -78,13 +83,21 @@ def load(
     kept = frame.merge(trials(*studies, results=results)[["study", "trial", "used"]], on=["study", "trial"])
     return kept[kept["round"] < kept.used].drop(columns="used")
 
+def run_so_far(
+    *studies:str, # names in studies.toml
+    results=None, # the folder; none: `results_folder()`
+)->list: # of their names
+    "Those studies of which a trial has been evaluated"
+    folder = Path(results or results_folder())
+    return [s for s in studies if any(Record(f).rounds for f in _files(folder/s))]
+
 def load_used(
     *studies:str, # names in studies.toml
     results=None, # the folder; none: `results_folder()`
 )->pd.DataFrame: # as from `load`; empty where none has been run
     "The rounds that count, of those studies that have been run; says which have not"
     folder = Path(results or results_folder())
-    there = [s for s in studies if any((folder/s).glob("trial-*.jsonl"))]
+    there = run_so_far(*studies, results=folder)
     frame = load(*there, results=folder, used=True) if there else pd.DataFrame(columns=["study", "seed"])
     if missing := [s for s in studies if s not in set(frame.study)]:
         print(f"Not run yet: {', '.join(missing)}. To run them: bdal_sweep {' '.join(missing)}")

@@ -37,7 +37,7 @@ def schedule(
     raise ValueError(f"there is no schedule {spec!r}; "
                      "give 'steps 400', 'epochs 10' (any number from 1), or 'heuristic'")
 
-# %% ../nbs/03_steps.ipynb #6d4448e4
+# %% ../nbs/03_steps.ipynb #d8df717d
 FORMAT = 1 # of the record; another number is another meaning
 _BEGIN = b'{"format": ' # a file that begins otherwise is not ours
 _OPEN:WeakValueDictionary[str, Record] = WeakValueDictionary() # records that this process is writing
@@ -60,6 +60,8 @@ def _lock(f):
     except ImportError: return True   # no such locks on Windows
     try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError: return False
+    except OSError as e:
+        warnings.warn(f"{f.name} cannot be locked on this file system ({e.strerror}): let one process write it")
     return True
 
 class Record:
@@ -76,6 +78,9 @@ class Record:
 
     def _parse(self, content):
         whole, _, self._torn = content.rpartition(b"\n")
+        try: json.loads(self._torn)
+        except ValueError: pass
+        else: whole, self._torn = content, b""   # an editor may have left out the last line's end
         try:
             if not content.startswith(_BEGIN[:len(content)]): raise ValueError("it begins as no record does")
             self.header, *self.rounds = [json.loads(line) for line in whole.splitlines()] or [None]
@@ -132,10 +137,11 @@ class Record:
             raise RuntimeError(f"{self.path} is being written by another process; wait for it, or give another path")
         _OPEN[name] = self
         self._file.seek(0)
-        self._parse(self._file.read())   # what has come since we looked
+        self._parse(content := self._file.read())   # what has come since we looked
         if self._torn:
             print(f"{self.path}: dropped a last line that was cut off ({len(self._torn)} bytes)")
             self._file.truncate(self._file.tell() - len(self._torn))
+        elif content and not content.endswith(b"\n"): self._file.write(b"\n")
 
     def append(self,
         row:dict, # one round
@@ -201,7 +207,7 @@ def _describe(device):
     if device.type == "cuda": return f"cuda: {torch.cuda.get_device_name(device)}"
     return f"{device.type}: {platform.machine()}, {torch.get_num_threads()} threads"
 
-# %% ../nbs/03_steps.ipynb #cb1f695a
+# %% ../nbs/03_steps.ipynb #f6fab3f1
 DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
 
 @dataclass(frozen=True)
@@ -238,7 +244,9 @@ class Protocol:
             v = getattr(self, name)
             if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 < v < float("inf"):
                 raise ValueError(f"{name} is {v!r}; give a number above 0")
-        if self.race is not None and not (0 < self.race <= 1 and self.selector == "top_k"):
+        if isinstance(self.race, np.floating): object.__setattr__(self, "race", float(self.race))
+        if self.race is not None and (isinstance(self.race, bool) or not isinstance(self.race, (int, float))
+                                      or not (0 < self.race <= 1 and self.selector == "top_k")):
             raise ValueError(f"race is {self.race!r} with selector {self.selector!r}; "
                              "give a share above 0, 1 at most, with selector 'top_k', or none")
         ps = self.p if isinstance(self.p, (list, tuple)) else (self.p,)*3
@@ -508,7 +516,7 @@ def _header(learner, data):
                       else f"{getattr(net, '__qualname__', type(net).__name__)}, {learner.net_in_words}")}
     return header(config, learner.device, DTYPES[learner.protocol.dtype] or auto_dtype(learner.device))
 
-# %% ../nbs/03_steps.ipynb #0bf27f22
+# %% ../nbs/03_steps.ipynb #d9ff6dca
 def run_trial(
     data:Data, # pool, hidden labels, test set
     score:str="bald", # name in `SCORES`
@@ -540,12 +548,14 @@ def round_line(
 )->str:
     "A round in one line"
     of = f"/{n_final}" if n_final else ""
-    got = (f"acquired {', '.join(map(str, row['labels'][:10]))}{', ...' if len(row['labels']) > 10 else ''}"
-           if row["labels"] else "end")
+    at = f"{row['n_labelled']:4d}{of} labels" if "n_labelled" in row else ""
     test = (f"test {row['test_accuracy']:6.2%}, NLL {row['test_nll']:.3f}, "
             if row["test_accuracy"] is not None else "")
-    return (f"round {row['round']:3d}  {row['n_labelled']:4d}{of} labels  {test}train {row['train_accuracy']:.1%}  "
-            f"{row['train_seconds']:.1f} + {row['evaluate_seconds']:.1f} + {row['score_seconds']:.1f} s  {got}")
+    seconds = " + ".join(f"{row[k]:.1f}" for part in ("train", "evaluate", "score") if (k := f"{part}_seconds") in row)
+    labels = row.get("labels")   # none: nothing is asked, as where a training is measured after each epoch
+    got = ("" if labels is None else "  end" if not labels else
+           f"  acquired {', '.join(map(str, labels[:10]))}{', ...' if len(labels) > 10 else ''}")
+    return f"round {row['round']:3d}  {at}  {test}train {row['train_accuracy']:.1%}  {seconds} s{got}"
 
 # %% ../nbs/03_steps.ipynb #f645b670
 def check_parameters(

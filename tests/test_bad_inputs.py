@@ -43,7 +43,7 @@ def attempt(f, *args, **kwargs):
 
 odd = st.one_of(st.none(), st.booleans(), st.integers(-3, 10**6), st.floats(), st.text(max_size=8))
 words = st.sampled_from(["bald", "random", "margin", "balld", "top_k", "power", "steps 3", "steps 0", "epochs x", "heuristic", "auto", "float16"])
-fields = {name: odd | words for name in ("score", "selector", "schedule", "dtype", "K", "T", "seed", "n_final", "batch", "coldness", "lr")}
+fields = {name: odd | words for name in ("score", "selector", "schedule", "dtype", "K", "T", "seed", "n_final", "batch", "coldness", "lr", "race", "augment")}
 fields["p"] = odd | st.lists(st.floats(-0.5, 1.5) | st.just(float("nan")), max_size=4)
 
 

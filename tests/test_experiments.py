@@ -36,5 +36,6 @@ def test_a_trial_that_asks_nothing_is_resumed(long, name, mnist_home, tmp_path, 
 def test_committed_records_are_those_of_their_study():
     from bdal.sweep import load_studies, plan
 
-    for trial in plan(load_studies(ROOT / "nbs" / "studies.toml"), ["random"], trials=3):
-        assert trial.state()[0] == "finished", trial.state()[1]
+    states = [trial.state() for trial in plan(load_studies(ROOT / "nbs" / "studies.toml"), ["all"])]
+    assert sum(state == "finished" for state, _, _ in states) >= 30
+    assert not [words for state, words, _ in states if state == "refused"]
