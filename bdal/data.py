@@ -222,7 +222,7 @@ class Data:
                          "to test": f"{len(self.x_test):,}", "classes": f"{len(self.classes)}: {names}",
                          "fingerprint": self.fingerprint}, below=_strip(self.x[:10]))
 
-# %% ../nbs/00_data.ipynb #653c5bbd
+# %% ../nbs/00_data.ipynb #7dfa7acc
 _MNIST = { # file: (SHA-256 packed, SHA-256 unpacked)
     "train-images-idx3-ubyte": ("8f41e9b4abc124dc3d209e86f7ea714a81f80edea40b565a4781dec7bd67c6e2",
                                 "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
@@ -241,12 +241,12 @@ def _write_whole(path, content):
     "Write a file so that nobody ever sees a part of it"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as f:
-            try:
-                f.write(content); f.flush()
-                os.chmod(f.name, 0o644)
-                os.replace(f.name, path)
-            except OSError: os.unlink(f.name); raise
+        f = tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False)
+        try:
+            with f: f.write(content)
+            os.chmod(f.name, 0o644)
+            os.replace(f.name, path)
+        except OSError: os.unlink(f.name); raise
     except OSError as e:
         raise OSError(f"cannot write {path} ({e.strerror}); "
                       "set BDAL_HOME to a folder with room that you may write") from e

@@ -4,7 +4,11 @@ import os
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
+
+from bdal.data import _write_whole
+from bdal.steps import Record
 
 TRIAL = """
 import sys
@@ -70,3 +74,28 @@ def test_two_processes_do_not_write_one_record(mnist_home, tmp_path):
     first.kill()
     first.communicate()
     assert second.returncode != 0 and "is being written by another process" in err.splitlines()[-1]
+
+
+def test_a_file_system_without_locks(monkeypatch, tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    record = Record(tmp_path / "trial-00.jsonl")
+    with pytest.warns(UserWarning, match="let one process write it"):
+        record.start(dict(format=1, config={}, device="cpu"))
+    record.append(dict(round=0))
+    record.close()
+    assert len(Record(record.path).rounds) == 1
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(monkeypatch, tmp_path):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="set BDAL_HOME"):
+        _write_whole(tmp_path / "file", b"content")
+    assert not list(tmp_path.iterdir())

@@ -297,6 +297,38 @@ def test_a_scheduler_killed_in_mid_run(project, mnist_home, long):
     assert code == 1 and "its workers were lost" in out, out + err
 
 
+def test_workers_lost_one_after_another(project, monkeypatch):
+    "As long as trials are finished we go on; where nothing comes any more, three times and no more"
+    from bdal.sweep import load_studies, plan, sweep
+
+    trials, begun = plan(load_studies(project / "nbs" / "studies.toml"), ["chance"], 5), []
+
+    def one_and_gone(todo, *_):
+        yield dict(study=todo[0].study, seed=todo[0].seed, outcome="done", words="", seconds=0, starts=1)
+        if len(todo) > 1:
+            raise RuntimeError("a worker was killed")
+
+    def gone(todo, *_):
+        begun.append(len(todo))
+        raise RuntimeError("a worker was killed")
+        yield
+
+    monkeypatch.setattr("bdal.sweep._outcomes", one_and_gone)
+    assert [r["outcome"] for r in sweep(trials)] == ["done"] * 5
+    monkeypatch.setattr("bdal.sweep._outcomes", gone)
+    assert [r["outcome"] for r in sweep(trials)] == ["failed"] * 5 and begun == [5] * 3
+
+
+def test_a_log_on_a_full_disk(monkeypatch):
+    from bdal.sweep import _say
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("builtins.print", full)
+    _say("a line")
+
+
 def test_no_cluster_where_one_is_said_to_be(project, capsys):
     pytest.importorskip("distributed")
     from bdal.sweep import main
