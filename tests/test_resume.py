@@ -99,3 +99,48 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(monkeypatch, tmp_pa
     with pytest.raises(OSError, match="set BDAL_HOME"):
         _write_whole(tmp_path / "file", b"content")
     assert not list(tmp_path.iterdir())
+
+
+CELL = """
+from bdal.data import Data, mnist
+from bdal.steps import run_trial
+d = mnist()
+small = Data("mnist-1000", d.x[:1000], d.y[:1000], d.x_test[:300], d.y_test[:300], d.classes)
+record = run_trial(small, K=2, n_final=60, T=4, schedule="steps 25", record={path!r})
+"""
+
+
+def test_a_cell_that_is_interrupted_goes_on_when_it_is_run_again(mnist_home, tmp_path):
+    "The kernel's stop button, three times: the cell, run again, takes the record over where it is"
+    manager, client = pytest.importorskip("jupyter_client.manager").start_new_kernel(env={**os.environ, "BDAL_HOME": str(mnist_home), "OMP_NUM_THREADS": "1"})
+    printed = []
+
+    def run(path, stop_after=None):
+        def hear(message):
+            if message["msg_type"] != "stream":
+                return
+            printed.append(message["content"]["text"])
+            nonlocal stop_after
+            if stop_after is not None and f"round {stop_after:3d}" in printed[-1]:
+                stop_after = None
+                manager.interrupt_kernel()
+
+        return client.execute_interactive(CELL.format(path=str(path)), output_hook=hear, timeout=300)["content"]
+
+    def rounds(path):
+        return [{k: v for k, v in row.items() if not k.endswith("_seconds")} for row in Record(path).rounds]
+
+    try:
+        stopped, alone = tmp_path / "stopped.jsonl", tmp_path / "alone.jsonl"
+        lengths = []
+        for after in (1, 5, 8):
+            assert run(stopped, after)["ename"] == "KeyboardInterrupt"
+            lengths.append(len(Record(stopped).rounds))
+        assert 1 < lengths[0] < lengths[1] < lengths[2] < 21
+        printed.clear()
+        assert run(stopped)["status"] == "ok" and f"round {lengths[2]:3d}" in "".join(printed) and f"round {lengths[2] - 1:3d}" not in "".join(printed)
+        assert run(alone)["status"] == "ok"
+        assert len(rounds(alone)) == 21 and rounds(stopped) == rounds(alone)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
