@@ -107,4 +107,6 @@ def test_settings_ini_is_the_only_source_of_metadata(installed):
     for field, key in (("Name", "lib_name"), ("Version", "version"), ("Summary", "description")):
         assert f"{field}: {ini['DEFAULT'][key]}" in meta
     assert not [line for line in meta.splitlines() if line.startswith("Requires-Dist: nbdev") and "extra" not in line]
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"version: {ini['DEFAULT']['version']}\n" in citation and f"repository-code: {ini['DEFAULT']['git_url']}\n" in citation
     assert "bdal_sweep=bdal.sweep:cli" in next(installed.glob("*.dist-info/entry_points.txt")).read_text().replace(" ", "")
