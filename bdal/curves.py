@@ -168,7 +168,7 @@ def at_labels(
     counts = [n for n in counts if n in c.index.get_level_values(1)]
     return pd.DataFrame({s: [cell(s, n) for n in counts] for s in studies}, index=pd.Index(counts, name="labels"))
 
-# %% ../nbs/03a_curves.ipynb #df8513c9
+# %% ../nbs/03a_curves.ipynb #21dd5da4
 # Okabe & Ito; the fourth of a method's look is a dash pattern
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _DASHES = ("-", (0, (5, 2)), (0, (6, 2, 1, 2)), (0, (1, 1.5)), (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 1)))
@@ -193,10 +193,11 @@ def caption(
 )->str:
     "How many trials a figure shows, and which interval"
     n = frame.groupby("study", sort=False).seed.nunique().rename(labels or {})
+    if n.max() == 1: return f"One trial{' each' if len(n) > 1 else ''} (n = 1), so no interval."
     many = f"n = {n.iloc[0]}" if n.nunique() == 1 else ", ".join(f"{s}: n = {k}" for s, k in n.items())
     return f"Mean over trials ({many}). Shaded: 95 % t-interval of the mean."
 
-# %% ../nbs/03a_curves.ipynb #7b8e7538
+# %% ../nbs/03a_curves.ipynb #6aadde28
 def plot_curves(
     frame:pd.DataFrame, # as from `load`
     value:str="test_accuracy", # column
@@ -217,7 +218,7 @@ def plot_curves(
         ax.plot(at, c["mean"].astype(float), **look, ms=4, lw=1.4, markevery=.08 if len(c) > 15 else 1,
                 label=f"{name} (n = {int(c.n.iloc[0])})")
         low, high = c.low.astype(float), c.high.astype(float)
-        if "accuracy" in value: low, high = low.clip(0, 1), high.clip(0, 1)   # of two trials it reaches beyond
+        if "accuracy" in value or value == "share": low, high = low.clip(0, 1), high.clip(0, 1)   # of two trials it reaches beyond
         ax.fill_between(at, low, high, color=look["color"], alpha=.2, lw=0)
     ax.set(ylabel=value.replace("_", " ").replace("nll", "NLL, nat"), title=title, ylim=ylim)
     below = textwrap.fill(caption(frame.dropna(subset=[value]), labels), 78)
