@@ -221,7 +221,7 @@ def acquire(
     at = choose(scores_N.cpu(), K, coldness, generator)
     return Batch(at if pool_idx is None else pool_idx[at], scores_N[at])
 
-# %% ../nbs/02_acquisition.ipynb #bbef9eda
+# %% ../nbs/02_acquisition.ipynb #e748fcf6
 def check_contract(
     score:str, # name in `SCORES`
     selector:str, # name in `SELECTORS`
@@ -234,6 +234,7 @@ def check_contract(
     assert scores.shape == (N,) and torch.isfinite(scores).all(), "one finite score an input"
     flip = torch.arange(N).flip(0)
     assert torch.allclose(f(log_probs[flip]), scores[flip], atol=1e-6), "an input's score depends on its neighbours"
+    assert torch.allclose(f(log_probs.double()).float(), scores, atol=1e-5), "the precision matters"
     assert torch.allclose(f(log_probs.flip(1)), scores, atol=1e-6), "the order of the samples matters"
     assert torch.allclose(f(log_probs.flip(2)), scores, atol=1e-6), "the order of the classes matters"
     batch, again = (acquire(scores, K, selector, seed=1) for _ in range(2))

@@ -317,7 +317,7 @@ def common_range(
     ends = frame.groupby(["study", "seed"])[x].agg(["min", "max"])
     return int(ends["min"].max()), int(ends["max"].min())
 
-# %% ../nbs/03a_curves.ipynb #dd6d20e5
+# %% ../nbs/03a_curves.ipynb #58c88be1
 def differences(
     values:pd.Series, # indexed by study and seed, as from `area`, `at` or `labels_to`
     a:str, # study
@@ -335,7 +335,7 @@ def differences(
 def sign_flip(
     d, # differences within pairs, [n]
 )->float: # two-sided p
-    "Exact sign-flip permutation test that the mean difference is 0 (Fisher 1935); above 16 pairs, Wilcoxon's"
+    "Exact sign-flip permutation test that differences are symmetric about 0 (Fisher 1935); above 16 pairs, Wilcoxon's"
     d = np.asarray(d, dtype=float)
     if not np.isfinite(d).all(): raise ValueError("a difference is infinite or NaN; leave it out, or put a bound there")
     if len(d) < 2 or not d.any(): return 1.

@@ -48,7 +48,7 @@ def seeded(
         torch.manual_seed(derive_seed(seed, purpose, round))
         yield
 
-# %% ../nbs/00_data.ipynb #647ae7f4
+# %% ../nbs/00_data.ipynb #3916080d
 def as_inputs(
     x, # inputs, [N, ...]: array, tensor or list
     name:str="x", # what to call it in an error
@@ -86,9 +86,19 @@ def take(
     "Some inputs of a pool, from the memory or the disk"
     return x[idx] if torch.is_tensor(x) else as_inputs(x[np.asarray(idx)], index=idx)
 
+def _plain(y):
+    "Labels as an array; a column of objects that are whole numbers becomes one of numbers"
+    y = np.asarray(y)
+    if y.dtype.kind not in "OUS": return y
+    def lost(c): return c == "" if isinstance(c, str) else str(c) in ("None", "nan", "<NA>", "NaT")
+    if bad := [i for i, c in enumerate(y.ravel()) if lost(c)]:
+        raise ValueError(f"labels are missing, at {bad[:5]}; give each input one, or leave the input out")
+    whole = all(isinstance(c, (int, np.integer)) and not isinstance(c, bool) for c in y.ravel())
+    return y.astype(np.int64) if whole else y
+
 def _class_names(*ys):
     "Names of the classes that labels speak of"
-    seen = np.concatenate([np.asarray(o).ravel() for o in ys if o is not None])
+    seen = np.concatenate([_plain(o).ravel() for o in ys if o is not None])
     if seen.dtype.kind in "OUS": return sorted({str(c) for c in seen})
     if not len(seen) or not np.isfinite(seen).all() or seen.max() >= 10**5:
         raise ValueError("labels are missing, not finite, or too large for an index; give each input one, 0 to C-1")
@@ -96,7 +106,7 @@ def _class_names(*ys):
 
 def _as_y(y, n, classes, name):
     "Labels as int64 [N], each an index into `classes`"
-    y = np.asarray(y)
+    y = _plain(y)
     if y.shape != (n,): raise ValueError(f"{name} has shape {list(y.shape)} for {n} inputs; give one label an input")
     if y.dtype.kind in "OUS":
         number = {c: i for i, c in enumerate(classes)}
@@ -147,7 +157,7 @@ def _strip(x, side=56):
     return (f'<img alt="The first {len(x)} images of the pool" width="{row.shape[1]}" '
             f'src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">')
 
-# %% ../nbs/00_data.ipynb #fa285285
+# %% ../nbs/00_data.ipynb #32c2b7b0
 @dataclass(frozen=True, eq=False)
 class Data:
     "A pool with hidden labels, and a test set, as tensors"
@@ -206,7 +216,7 @@ class Data:
 
     @cached_property
     def fingerprint(self)->str: # 16 hexadecimal digits
-        "Says whether two data sets are the same, bit for bit: a hash of the five parts"
+        "Says whether two data sets are the same, bit for bit: a hash of tensors and class names"
         h = hashlib.sha256("\0".join(self.classes).encode())
         for t in (self.x, self.y, self.x_test, self.y_test):
             h.update(f"{t.dtype}{list(t.shape)}".encode()); h.update(t.contiguous().numpy().data)

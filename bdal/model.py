@@ -139,12 +139,12 @@ def sampling(
         net.train(was_training)
         for m in layers: m.T = m.masks = m.generator = None
 
-# %% ../nbs/01_model.ipynb #26c8a9a0
+# %% ../nbs/01_model.ipynb #1b83f110
 def split_front(
     net:nn.Module, # within `sampling`
 )->tuple: # two modules: what comes before the first dropout that samples, and the rest
     "What all T networks share, and the rest"
-    if not isinstance(net, nn.Sequential): return nn.Identity(), net
+    if type(net) is not nn.Sequential: return nn.Identity(), net   # a subclass may do more than its layers
     first = next(i for i, m in enumerate(net)
                  if any(isinstance(o, ConsistentDropout) and o.T for o in m.modules()))
     return net[:first], net[first:]

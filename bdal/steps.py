@@ -265,7 +265,7 @@ class Protocol:
             raise ValueError(f"n_final is {self.n_final:,}; "
                              f"choose from {n_start + 1:,}, one more than the start set, to {N:,}, the full set")
 
-# %% ../nbs/03_steps.ipynb #843204f8
+# %% ../nbs/03_steps.ipynb #d28298cf
 def _whole(labels):
     "Labels as int64 [n]; names and fractions are refused"
     found = labels.cpu().numpy() if torch.is_tensor(labels) else np.asarray(labels)
@@ -326,7 +326,7 @@ class Learner:
         test_parts=None, # name -> indices into the test set: adds columns test_accuracy_NAME; none: the whole only
         classes:int|None=None, # C; none: one more than the largest label of `start`
         net=None, # function seed -> nn.Module with dropout, logits [B, C]; none: `bayesian_cnn`
-        device=None, # where to compute; none: an accelerator if there is one
+        device=None, # where to compute; none: CUDA if there is any, else the CPU
         data:dict|None=None, # name and fingerprint of the data, for the record; none: computed from `x`
         **protocol, # the rest of `Protocol`
     ):
@@ -439,7 +439,7 @@ class Learner:
                          "next": then, "accuracy": _accuracy(self.record.rounds + ([self.row] if self.row else [])),
                          "record": self.record.path or "in memory"})
 
-# %% ../nbs/03_steps.ipynb #f175f01f
+# %% ../nbs/03_steps.ipynb #dd19f379
 def _default_net(classes, p, in_shape, seed): return bayesian_cnn(classes, p, seed, in_shape)
 
 def _measure_test(net, learner, seed):
@@ -506,9 +506,12 @@ def header(
 def _header(learner, data):
     "The header of a learner's trial"
     start = learner.pool.labelled
-    def fingerprint(x): return hashlib.sha256(np.ascontiguousarray(x)).hexdigest()[:16]
+    def fingerprint(*arrays):
+        parts = hashlib.sha256()
+        for a in arrays: parts.update(np.ascontiguousarray(a))
+        return parts.hexdigest()[:16]
     data = data or dict(data="pool", fingerprint=fingerprint(learner.x),
-                        test=learner.test and fingerprint(learner.test[0]))
+                        test=learner.test and fingerprint(*learner.test, *learner.test_parts.values()))
     net = learner.net_of_seed
     config = {**asdict(learner.protocol), **data, "classes": learner.classes,
               "start_indices": start.tolist(), "start_labels": learner.labels_N[start].tolist(),
@@ -557,11 +560,14 @@ def round_line(
            f"  acquired {', '.join(map(str, labels[:10]))}{', ...' if len(labels) > 10 else ''}")
     return f"round {row['round']:3d}  {at}  {test}train {row['train_accuracy']:.1%}  {seconds} s{got}"
 
-# %% ../nbs/03_steps.ipynb #f645b670
+# %% ../nbs/03_steps.ipynb #65c90a3d
 def check_parameters(
     namespace:dict, # `globals()` of the notebook, right after its parameters and imports
 )->dict: # name -> value
     "Refuse parameters that the notebook does not declare, or of another type"
+    if "__annotate__" in namespace and "__annotations__" not in namespace:
+        raise ValueError("Python 3.14 keeps no types of a cell's names; begin the notebook's first cell with: "
+                         "from __future__ import annotations")
     declared = {k: getattr(t, "__name__", str(t)) for k, t in namespace.get("__annotations__", {}).items()}
     plain = (bool, int, float, str, list, dict, tuple, type(None))
     for name, value in namespace.items():

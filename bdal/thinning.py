@@ -50,7 +50,7 @@ def kept(
     positions = dropped.to(torch.int8).argsort(dim=1, stable=True)[:, :k]
     return positions, masks_T_n.gather(1, positions)
 
-# %% ../nbs/01a_thinning.ipynb #af8974e6
+# %% ../nbs/01a_thinning.ipynb #f895b0d3
 POINTWISE = (nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.ELU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Identity)
 POOLING = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -78,7 +78,7 @@ def _fuse(layers):
         # ReLU and maximum commute
         j = next((j for j, l in enumerate(layers[i+1:i+3], i+1) if type(l) is not nn.ReLU), None)
         pool = j and layers[j]
-        if type(layer) is nn.Conv2d and type(pool) is nn.MaxPool2d \
+        if type(layer) is nn.Conv2d and _can_thin(layer) and type(pool) is nn.MaxPool2d \
            and pool.kernel_size == pool.stride and isinstance(pool.stride, int) \
            and (pool.padding, pool.dilation, pool.ceil_mode) == (0, 1, False):
             pool_of[layer] = pool.stride

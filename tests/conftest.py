@@ -33,7 +33,7 @@ def long(request):
 
 
 SMALL = [
-    ("parameters", "score: str = 'bald'  # how to value an image\nK: int = 10  # images acquired in a round\n"
+    ("parameters", "from __future__ import annotations\nscore: str = 'bald'  # how to value an image\nK: int = 10  # images acquired in a round\n"
      "n_final: int = 60  # labels at which to stop\nseed: int = 0  # of the trial\nsteps: int = 20  # of a training\n"
      "fail: int = -1  # the seed whose trial fails, to see what happens\nout: str = ''  # the record's file"),
     ("", "from bdal.data import mnist, Data\nfrom bdal.steps import check_parameters, run_trial\ncheck_parameters(globals())\nd = mnist()\n"

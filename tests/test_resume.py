@@ -101,6 +101,25 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(monkeypatch, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_disk_that_is_full_within_a_line(tmp_path):
+    "Half a line fits: the record ends with the last whole one, and goes on when there is room"
+    resource = pytest.importorskip("resource")
+    record = Record(tmp_path / "trial.jsonl")
+    record.start(dict(format=1, config=dict(seed=0)))
+    record.append(dict(round=0))
+    before, limits = record.path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, limits[1]))
+    try:
+        with pytest.raises(OSError, match="no space left.*what came before is whole"):
+            record.append(dict(round=1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert record.path.read_bytes() == before and len(record.rounds) == 1
+    record.append(dict(round=1))
+    record.close()
+    assert [row["round"] for row in Record(record.path).rounds] == [0, 1]
+
+
 CELL = """
 from bdal.data import Data, mnist
 from bdal.steps import run_trial
