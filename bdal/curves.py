@@ -218,7 +218,8 @@ def plot_curves(
         ax.plot(at, c["mean"].astype(float), **look, ms=4, lw=1.4, markevery=.08 if len(c) > 15 else 1,
                 label=f"{name} (n = {int(c.n.iloc[0])})")
         low, high = c.low.astype(float), c.high.astype(float)
-        if "accuracy" in value or value == "share": low, high = low.clip(0, 1), high.clip(0, 1)   # of two trials it reaches beyond
+        if "accuracy" in value or value == "share":   # of two trials it reaches beyond
+            low, high = low.clip(0, 1), high.clip(0, 1)
         ax.fill_between(at, low, high, color=look["color"], alpha=.2, lw=0)
     ax.set(ylabel=value.replace("_", " ").replace("nll", "NLL, nat"), title=title, ylim=ylim)
     below = textwrap.fill(caption(frame.dropna(subset=[value]), labels), 78)
