@@ -114,7 +114,7 @@ def margin(
 def variation_ratios(
     log_probs_N_T_C:torch.Tensor, # log-probabilities
 )->torch.Tensor: # [N], in [0, 1 - 1/min(T, C)]
-    "Share of samples that vote against the winner (Freeman 1965; Gal 2016, section 3.3.2)"
+    "Share of samples that vote against the winner (Freeman 1965; Gal 2016, section 3.3.1)"
     votes_N_C = torch.nn.functional.one_hot(log_probs_N_T_C.argmax(-1), log_probs_N_T_C.shape[-1]).sum(1)
     return 1 - votes_N_C.amax(-1).to(log_probs_N_T_C.dtype) / log_probs_N_T_C.shape[1]
 

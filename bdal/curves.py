@@ -150,6 +150,7 @@ def curve(
     frame = frame.dropna(subset=[value, x])
     groups, trials = frame.groupby(["study", x], sort=False), frame.groupby("study").seed.nunique()
     rows = {key: (*mean_interval(g[value]), len(g)) for key, g in groups if len(g) == trials[key[0]]}
+    if not rows: raise ValueError(f"there is no {x} at which every trial of a study has its {value}; give a test set, or compare areas")
     return pd.DataFrame(rows, index=["mean", "low", "high", "n"]).T.rename_axis(["study", x])
 
 # %% ../nbs/03a_curves.ipynb #589b7ea9
@@ -222,7 +223,7 @@ def plot_curves(
             low, high = low.clip(0, 1), high.clip(0, 1)
         ax.fill_between(at, low, high, color=look["color"], alpha=.2, lw=0)
     ax.set(ylabel=value.replace("_", " ").replace("nll", "NLL, nat"), title=title, ylim=ylim)
-    below = textwrap.fill(caption(frame.dropna(subset=[value]), labels), 78)
+    below = textwrap.fill(caption(frame[frame.study.isin(curves)].dropna(subset=[value]), labels), 78)
     ax.set_xlabel(dict(n_labelled="labelled images").get(x, x) + "\n" + below, fontsize="small")
     if log:
         ax.set_xscale("log", base=2)
@@ -240,6 +241,8 @@ def labels_to(
 )->pd.Series: # indexed by study and seed; inf: never
     "Labels at which each trial first reaches an accuracy, and holds it"
     if hold < 1: raise ValueError(f"hold is {hold}; give 1 or more evaluations")
+    if frame.test_accuracy.isna().any():
+        raise ValueError("some rounds have no test_accuracy, as where no test set was given; leave those studies out")
     def first(g):
         g = g.sort_values("n_labelled")
         up = np.append(g.test_accuracy >= level, [False]*(hold - 1))
@@ -359,7 +362,7 @@ def holm(
 
 # %% ../nbs/03a_curves.ipynb #4f32acbc
 TESTS = {"sign-flip": sign_flip, # no assumption about the shape; needs six pairs to come below 5 %
-         "t": lambda d: float(stats.ttest_1samp(d, 0).pvalue) if np.ptp(d) else sign_flip(d)} # Student's; not where all are alike
+         "t": lambda d: float(stats.ttest_1samp(d, 0).pvalue) if np.ptp(d) > 1e-9*np.abs(d).max() else sign_flip(d)} # Student's; not where all are alike
 
 def evidence(
     family:dict, # name -> differences within pairs, [n]
@@ -378,7 +381,8 @@ def evidence(
             raise ValueError(f"{name}: a difference is infinite or NaN, as where a trial never reaches a level; "
                              "compare areas, or put a bound in its place")
         which = test if test != "auto" else "sign-flip" if len(family)*2/2**len(d) < level else "t"
-        rows[name] = (len(d), *mean_interval(d), bound, TESTS[which](d - bound), which)
+        rows[name] = (len(d), *mean_interval(d), bound, TESTS[which](d - bound),
+                      "Wilcoxon" if which == "sign-flip" and len(d) > 16 else which)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["n", "mean", "low", "high", "beyond", "p", "test"])
     table.insert(6, "p_holm", holm(table.p))
     sure = table.p_holm < level

@@ -4,7 +4,7 @@
 
 # %% ../nbs/01_model.ipynb #791c54d8
 from __future__ import annotations
-import copy, math, warnings
+import copy, math, platform, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 import torch
@@ -203,6 +203,8 @@ def auto_dtype(
     if device.type == "cuda": return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     native = (device.type == "cpu" and torch.backends.mkldnn.is_available()
               and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if native and platform.machine().lower() in ("x86_64", "amd64"):   # there, mkldnn's bfloat16 may be emulated
+        native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)()
     return torch.bfloat16 if native else torch.float32
 
 def _batches(n, batch, epochs, steps, generator, join=False):

@@ -46,6 +46,11 @@ _SHOWN = ("data", "score", "selector", "K", "T", "schedule", "n_final", "seed") 
 
 def _in_words(config): return ", ".join(f"{k} {config[k]}" for k in _SHOWN if config.get(k) is not None)
 
+def _host(header):
+    "Where a trial is computed, and with what"
+    return dict(device=header.get("device"), arithmetic=header.get("arithmetic"),
+                torch=header.get("versions", {}).get("torch"))
+
 def _accuracy(rounds):
     "The last accuracy of some rounds, in words"
     for row in reversed(rounds):
@@ -71,7 +76,7 @@ class Record:
     ):
         self.path, self._file = Path(path) if path else None, None
         self.header:Any = None   # a dict, once started
-        self.rounds, self._torn = list[dict](), b""
+        self.rounds, self._torn, self._moved = list[dict](), b"", dict[str, Any]()
         if self.path and self.path.exists():
             if not self.path.is_file(): raise ValueError(f"{self.path} is not a file; give another path")
             self._parse(self.path.read_bytes())
@@ -79,7 +84,7 @@ class Record:
     def _parse(self, content):
         whole, _, self._torn = content.rpartition(b"\n")
         try: json.loads(self._torn)
-        except ValueError: pass
+        except (ValueError, RecursionError): pass
         else: whole, self._torn = content, b""   # an editor may have left out the last line's end
         try:
             if not content.startswith(_BEGIN[:len(content)]): raise ValueError("it begins as no record does")
@@ -106,9 +111,11 @@ class Record:
         if self.path and not self._file: self._open()
         if self.header:
             self._compare(header)
-            was, now = self.header.get("device"), header.get("device")
-            if was != now and not self.complete:
-                warnings.warn(f"{self.path} was begun on {was}, and goes on on {now}; the last digits may differ "
+            was, now = self.host, _host(header)
+            self._moved = {} if self.complete else {k: v for k, v in now.items() if was[k] != v}
+            if self._moved:
+                warnings.warn(f"{self.path} was begun with {', '.join(f'{k} {was[k]}' for k in self._moved)}, and goes on with "
+                              f"{', '.join(f'{k} {v}' for k, v in self._moved.items())}; the last digits may differ "
                               "from those of one uninterrupted trial", stacklevel=4)
             return
         self._write(header)
@@ -121,7 +128,9 @@ class Record:
             self.close()
             raise ValueError(f"{self.path} is the record of another trial: "
                              + "; ".join(f"{k} is {there.get(k)!r} there, {here.get(k)!r} here" for k in differ)
-                             + "; give another path")
+                             + "; give another path. To take its labels along, open it once more with the choices that "
+                               "are there, and begin the other with start=(learner.pool.labelled, "
+                               "learner.labels_N[learner.pool.labelled])")
 
     def _open(self):
         try:
@@ -147,8 +156,10 @@ class Record:
         row:dict, # one round
     ):
         "Add a round, and return when it is on the disk"
+        if self._moved: row = {**row, "goes_on": self._moved}
         self._write(row)
         self.rounds.append(row)
+        self._moved = {}
 
     def _write(self, entry):
         if not self.path: return
@@ -173,14 +184,21 @@ class Record:
         if self._file: self._file.close(); self._file = None
 
     @property
+    def host(self)->dict: # device, arithmetic, torch: those of the last round
+        "Where it is computed, and with what"
+        host = _host(self.header or {})
+        for row in self.rounds: host.update(row.get("goes_on", {}))
+        return host
+
+    @property
     def complete(self)->bool: # has the trial reached its last round?
         rows = self.header and self.header["config"].get("rows")   # where nothing is asked, the header says how many
         return len(self.rounds) >= rows if rows else bool(self.rounds) and not self.rounds[-1].get("indices")
 
     def table(self)->Any:
-        "The rounds as a pandas data frame, without the lists"
+        "The rounds as a pandas data frame, without lists and notes"
         import pandas as pd
-        return pd.DataFrame([{k: v for k, v in row.items() if not isinstance(v, list)} for row in self.rounds])
+        return pd.DataFrame([{k: v for k, v in row.items() if not isinstance(v, (list, dict))} for row in self.rounds])
     def __repr__(self):
         what = self.header and "{}, seed {}".format(*map(self.header["config"].get, ("score", "seed")))
         return (f"Record of {what or 'nothing'}: {len(self.rounds)} rounds"
@@ -573,7 +591,7 @@ def check_parameters(
     for name, value in namespace.items():
         if name.startswith("_") or name in ("In", "Out") or not isinstance(value, plain): continue
         if name not in declared: lookup(declared, name, "parameter")
-        want, kind = declared[name], type(value).__name__
+        want, kind = declared[name].split("[")[0], type(value).__name__   # list[int] is a list
         if want != kind and not (want == "float" and kind == "int"):
-            raise TypeError(f"parameter {name} is {value!r}, of type {kind}; give {want}")
+            raise TypeError(f"parameter {name} is {value!r}, of type {kind}; give {declared[name]}")
     return {name: namespace[name] for name in declared}
