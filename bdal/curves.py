@@ -15,7 +15,7 @@ from .steps import Record
 __all__ = ['COLOURS', 'TESTS', 'results_folder', 'trials', 'load', 'run_so_far', 'load_used', 'protocols', 'axis',
            'mean_interval', 'curve', 'at_labels', 'looks', 'caption', 'plot_curves', 'labels_to', 'quantiles',
            'labels_table', 'crossings', 'area', 'at', 'common_range', 'differences', 'sign_flip', 'holm', 'evidence',
-           'compare', 'gaps', 'deviation', 'acquired', 'evenness', 'running_share', 'curve_table', 'to_csv',
+           'compare', 'gaps', 'in_words', 'deviation', 'acquired', 'evenness', 'running_share', 'curve_table', 'to_csv',
            'to_markdown', 'save_figure']
 
 # %% ../nbs/03a_curves.ipynb #45ed1c14
@@ -415,6 +415,16 @@ def gaps(
     family[f"{low} to {high}"] = differences(area(frame, low, high, value), a, b)
     table = evidence({name: 100*d for name, d in family.items()}).drop(columns="beyond")
     return table.rename_axis(f"{a} - {b}, labels")
+
+# %% ../nbs/03a_curves.ipynb #5a7b4982
+def in_words(
+    row:pd.Series, # of a table of `evidence`, `compare` or `gaps`
+    unit:str="points", # of the difference
+    digits:int=1, # after the point
+)->str: # "+1.5 points [-0.4, +3.4], undecided"
+    "A difference with its interval in words, and 'undecided' where it is"
+    mean, low, high = (f"{row[k]:+.{digits}f}" for k in ("mean", "low", "high"))
+    return f"{mean} {unit} [{low}, {high}]" + ", undecided"*(row.answer == "undecided")
 
 # %% ../nbs/03a_curves.ipynb #b6ae050e
 def deviation(

@@ -201,7 +201,7 @@ def _execute(trial):
     ThreadPoolExecutor(1).submit(
         _need("papermill").execute_notebook, nb, str(trial.unfinished).replace("{", "{{").replace("}", "}}"),
         {**given, "seed": trial.seed, "out": str(trial.record.resolve())}, progress_bar=False,
-        cwd=trial.notebook.parent, extra_arguments=["--log-level=ERROR"]).result()
+        cwd=trial.notebook.parent, extra_arguments=["--log-level=CRITICAL"]).result()
     os.replace(trial.unfinished, trial.executed)
 
 # %% ../nbs/03d_sweep.ipynb #c2df6688
