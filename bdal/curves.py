@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import integrate, stats
-from .steps import Record
+from .steps import Record, _host
 
 # %% auto #0
 __all__ = ['COLOURS', 'TESTS', 'results_folder', 'trials', 'load', 'run_so_far', 'load_used', 'protocols', 'axis',
            'mean_interval', 'curve', 'at_labels', 'looks', 'caption', 'plot_curves', 'labels_to', 'quantiles',
            'labels_table', 'crossings', 'area', 'at', 'common_range', 'differences', 'sign_flip', 'holm', 'evidence',
-           'compare', 'gaps', 'in_words', 'deviation', 'acquired', 'evenness', 'running_share', 'curve_table', 'to_csv',
+           'compare', 'gaps', 'in_words', 'deviation', 'acquired', 'evenness', 'share_along', 'curve_table', 'to_csv',
            'to_markdown', 'save_figure']
 
 # %% ../nbs/03a_curves.ipynb #45ed1c14
@@ -51,6 +51,13 @@ def _used(
     cut = max(sorted(rounds), key=lambda c: (c*max((rounds >= c).sum() - 1, .5), c))
     return np.where((rounds >= cut) & (cut > 1), cut, 0)
 
+def _hosts(record):
+    "Device, arithmetic and version of torch; several, where the trial moved"
+    all_of = {k: [] if v is None else [v] for k, v in _host(record.header).items()}
+    for row in record.rounds:
+        for k, v in row.get("goes_on", {}).items(): all_of[k].append(v)
+    return {k: "; ".join(dict.fromkeys(v)) or None for k, v in all_of.items()}
+
 def trials(
     *studies:str, # names of folders in `results`
     results=None, # that folder; none: `results_folder()`
@@ -62,8 +69,7 @@ def trials(
         return dict(study=study, trial=int(record.path.stem.split("-")[-1]), seed=config["seed"], rounds=len(rows),
                     n_labelled=rows.n_labelled.max() if "n_labelled" in rows else np.nan,
                     n_final=config.get("n_final"), seconds=rows.filter(regex="seconds$").sum().sum(), start=start,
-                    device=record.header["device"], arithmetic=record.header.get("arithmetic"),
-                    commit=record.header.get("commit"), **record.header.get("versions", {}))
+                    commit=record.header.get("commit"), **{**record.header.get("versions", {}), **_hosts(record)})
     table = pd.DataFrame([row(*pair) for pair in _records(studies, results)])
     return table.assign(used=table.groupby("study").rounds.transform(_used))
 
@@ -468,13 +474,16 @@ def evenness(
     def entropy(labels): return stats.entropy(np.bincount(labels, minlength=classes)) / np.log(classes)
     return images.groupby(["study", "seed"], sort=False).label.apply(entropy).rename("evenness")
 
-def running_share(
+def share_along(
     images:pd.DataFrame, # as from `acquired`
     column:str="ambiguous", # true or false
-)->pd.DataFrame: # a row an image; column "share", for `plot_curves`
-    "Of the images acquired so far, the share for which a column is true"
-    so_far = images.groupby(["study", "seed"], sort=False)[column].expanding().mean()
-    return images.assign(share=so_far.droplevel([0, 1]))
+    every:int=100, # images
+)->pd.DataFrame: # study, seed, n_labelled (labels with the last of these images) and share, for `plot_curves`
+    "Of each so many images acquired, the share for which a column is true; a last part that is not full is left out"
+    by = ["study", "seed"]
+    part = images.groupby(by, sort=False).cumcount() // every
+    parts = images.groupby([*by, part], sort=False).agg(n_labelled=("n_labelled", "last"), share=(column, "mean"), size=(column, "size"))
+    return parts[parts["size"] == every].reset_index(by).drop(columns="size")
 
 # %% ../nbs/03a_curves.ipynb #9a8a7f6f
 def curve_table(
