@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import integrate, stats
-from .steps import Record, _host
+from .steps import Record
 
 # %% auto #0
 __all__ = ['COLOURS', 'TESTS', 'results_folder', 'trials', 'load', 'run_so_far', 'load_used', 'protocols', 'axis',
@@ -51,13 +51,6 @@ def _used(
     cut = max(sorted(rounds), key=lambda c: (c*max((rounds >= c).sum() - 1, .5), c))
     return np.where((rounds >= cut) & (cut > 1), cut, 0)
 
-def _hosts(record):
-    "Device, arithmetic and version of torch; several, where the trial moved"
-    all_of = {k: [] if v is None else [v] for k, v in _host(record.header).items()}
-    for row in record.rounds:
-        for k, v in row.get("goes_on", {}).items(): all_of[k].append(v)
-    return {k: "; ".join(dict.fromkeys(v)) or None for k, v in all_of.items()}
-
 def trials(
     *studies:str, # names of folders in `results`
     results=None, # that folder; none: `results_folder()`
@@ -65,11 +58,12 @@ def trials(
     "What each trial is, where it ran, and the seconds that its rounds took"
     def row(study, record):
         config, rows = record.header["config"], record.table()
+        hosts = {k: "; ".join(dict.fromkeys(filter(None, v))) or None for k, v in record.hosts.items()}
         start = hashlib.sha256(str(config.get("start_indices")).encode()).hexdigest()[:8]
         return dict(study=study, trial=int(record.path.stem.split("-")[-1]), seed=config["seed"], rounds=len(rows),
                     n_labelled=rows.n_labelled.max() if "n_labelled" in rows else np.nan,
                     n_final=config.get("n_final"), seconds=rows.filter(regex="seconds$").sum().sum(), start=start,
-                    commit=record.header.get("commit"), **{**record.header.get("versions", {}), **_hosts(record)})
+                    commit=record.header.get("commit"), **{**record.header.get("versions", {}), **hosts})
     table = pd.DataFrame([row(*pair) for pair in _records(studies, results)])
     return table.assign(used=table.groupby("study").rounds.transform(_used))
 
@@ -156,7 +150,9 @@ def curve(
     frame = frame.dropna(subset=[value, x])
     groups, trials = frame.groupby(["study", x], sort=False), frame.groupby("study").seed.nunique()
     rows = {key: (*mean_interval(g[value]), len(g)) for key, g in groups if len(g) == trials[key[0]]}
-    if not rows: raise ValueError(f"there is no {x} at which every trial of a study has its {value}; give a test set, or compare areas")
+    if not rows:
+        raise ValueError(f"there is no {x} at which every trial of a study has its {value}; "
+                         "give a test set, or compare areas")
     return pd.DataFrame(rows, index=["mean", "low", "high", "n"]).T.rename_axis(["study", x])
 
 # %% ../nbs/03a_curves.ipynb #589b7ea9
@@ -367,8 +363,10 @@ def holm(
     return out
 
 # %% ../nbs/03a_curves.ipynb #4f32acbc
+def _alike(d): return np.ptp(d) <= 1e-9*np.abs(d).max()   # but for rounding: no spread, no t
+
 TESTS = {"sign-flip": sign_flip, # no assumption about the shape; needs six pairs to come below 5 %
-         "t": lambda d: float(stats.ttest_1samp(d, 0).pvalue) if np.ptp(d) > 1e-9*np.abs(d).max() else sign_flip(d)} # Student's; not where all are alike
+         "t": lambda d: sign_flip(d) if _alike(d) else float(stats.ttest_1samp(d, 0).pvalue)} # Student's
 
 def evidence(
     family:dict, # name -> differences within pairs, [n]
@@ -482,7 +480,8 @@ def share_along(
     "Of each so many images acquired, the share for which a column is true; a last part that is not full is left out"
     by = ["study", "seed"]
     part = images.groupby(by, sort=False).cumcount() // every
-    parts = images.groupby([*by, part], sort=False).agg(n_labelled=("n_labelled", "last"), share=(column, "mean"), size=(column, "size"))
+    parts = images.groupby([*by, part], sort=False).agg(n_labelled=("n_labelled", "last"), share=(column, "mean"),
+                                                        size=(column, "size"))
     return parts[parts["size"] == every].reset_index(by).drop(columns="size")
 
 # %% ../nbs/03a_curves.ipynb #9a8a7f6f

@@ -98,6 +98,7 @@ class Record:
             for r, lists in enumerate([[row.get("indices", []), row.get("labels", [])] for row in self.rounds]):
                 if not all(isinstance(o, list) and all(type(i) is int and abs(i) < 2**63 for i in o) for o in lists):
                     raise ValueError(f"in round {r}, indices or labels are not lists of whole numbers")
+            self.hosts   # does it read?
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
             what = f"it has no {e}" if isinstance(e, KeyError) else e
             raise ValueError(f"{self.path} is not a record of a trial ({what}); "
@@ -111,12 +112,12 @@ class Record:
         if self.path and not self._file: self._open()
         if self.header:
             self._compare(header)
-            was, now = self.host, _host(header)
+            was, now = {k: v[-1] for k, v in self.hosts.items()}, _host(header)
             self._moved = {} if self.complete else {k: v for k, v in now.items() if was[k] != v}
             if self._moved:
-                warnings.warn(f"{self.path} was begun with {', '.join(f'{k} {was[k]}' for k in self._moved)}, and goes on with "
-                              f"{', '.join(f'{k} {v}' for k, v in self._moved.items())}; the last digits may differ "
-                              "from those of one uninterrupted trial", stacklevel=4)
+                before, after = (", ".join(f"{k} {host[k]}" for k in self._moved) for host in (was, now))
+                warnings.warn(f"{self.path} was computed with {before}, and goes on with {after}; the last digits may "
+                              "differ from those of one uninterrupted trial", stacklevel=4)
             return
         self._write(header)
         self.header = header
@@ -184,11 +185,12 @@ class Record:
         if self._file: self._file.close(); self._file = None
 
     @property
-    def host(self)->dict: # device, arithmetic, torch: those of the last round
-        "Where it is computed, and with what"
-        host = _host(self.header or {})
-        for row in self.rounds: host.update(row.get("goes_on", {}))
-        return host
+    def hosts(self)->dict: # device, arithmetic, torch -> the one it began with, and any that it went on with
+        "Where it was computed, and with what"
+        found = {k: [v] for k, v in _host(self.header or {}).items()}
+        for row in self.rounds:
+            for k, v in row.get("goes_on", {}).items(): found[k].append(v)
+        return found
 
     @property
     def complete(self)->bool: # has the trial reached its last round?
