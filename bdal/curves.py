@@ -58,7 +58,7 @@ def trials(
     "What each trial is, where it ran, and the seconds that its rounds took"
     def row(study, record):
         config, rows = record.header["config"], record.table()
-        hosts = {k: "; ".join(dict.fromkeys(filter(None, v))) or None for k, v in record.hosts.items()}
+        hosts = {k: "; ".join(dict.fromkeys(map(str, filter(None, v)))) or None for k, v in record.hosts.items()}
         start = hashlib.sha256(str(config.get("start_indices")).encode()).hexdigest()[:8]
         return dict(study=study, trial=int(record.path.stem.split("-")[-1]), seed=config["seed"], rounds=len(rows),
                     n_labelled=rows.n_labelled.max() if "n_labelled" in rows else np.nan,
