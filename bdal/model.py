@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy, math, platform, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 import torch
 from torch import nn
 import torch.nn.functional as F
@@ -14,8 +15,8 @@ from .data import seeded, stream
 
 # %% auto #0
 __all__ = ['AUGMENT', 'draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'consistent', 'n_early',
-           'sampling', 'split_front', 'mc_log_probs', 'auto_dtype', 'affine', 'fit', 'mean_log_probs', 'measure',
-           'Evaluation', 'evaluate']
+           'sampling', 'split_front', 'mc_log_probs', 'auto_dtype', 'affine', 'elastic', 'fit', 'mean_log_probs',
+           'measure', 'Evaluation', 'evaluate']
 
 # %% ../nbs/01_model.ipynb #d4e82e56
 def draw_masks(
@@ -207,32 +208,48 @@ def auto_dtype(
         native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)()
     return torch.bfloat16 if native else torch.float32
 
-def _batches(n, batch, epochs, steps, generator, join=False):
-    "The indices of each mini-batch: one permutation of n an epoch, until the epochs or the steps are over"
+def _batches(n, batch, epochs, steps, generator):
+    "The indices of each mini-batch: a permutation of n an epoch, cut evenly, until the epochs or the steps are over"
     done = 0
     for _ in range(epochs if steps is None else steps):
-        *parts, last = torch.randperm(n, generator=generator).split(batch)
-        if join and parts and len(last) == 1: last = torch.cat([parts.pop(), last])   # no mini-batch of one
-        for idx in (*parts, last):
+        for idx in torch.randperm(n, generator=generator).tensor_split(-(-n // batch)):
             yield idx
             done += 1
             if done == steps: return
 
 # %% ../nbs/01_model.ipynb #98342c8d
+@cache
+def _basis(h, w, knots):
+    "u, v, 1, and the bicubic bump around each knot, at every pixel: [3 + knots**2, h*w]"
+    places = F.affine_grid(torch.eye(2, 3)[None], [1, 1, h, w], align_corners=False).flatten(0, 2).T
+    bumps = F.interpolate(torch.eye(knots**2).unflatten(1, (1, knots, knots)), (h, w), mode="bicubic", align_corners=True)
+    return torch.cat([places, torch.ones(1, h*w), bumps.flatten(1)])
+
 def affine(
     x:torch.Tensor, # images, [B, channels, H, W], background 0
     degrees:float=15., # largest turn either way
     shift:float=.1, # largest move, as a part of the image
     scale:float=.1, # largest change of size, as a part
+    bend:float=0., # standard deviation of a knot's displacement, in halves of the image; 0: no bending
+    knots:int=5, # of the grid of displacements, along each side
 )->torch.Tensor: # as many, the same shape
-    "Each image turned, moved and scaled a little, each differently, by torch's global random numbers"
-    turn, size, dx, dy = ((2*torch.rand(4, len(x)) - 1).to(x.device)
-                          * x.new_tensor([math.radians(degrees), scale, shift, shift])[:, None])
+    "Each image turned, moved, scaled and bent a little, each differently, by torch's global random numbers"
+    turn, size, dx, dy = (2*torch.rand(4, len(x)) - 1) * torch.tensor([math.radians(degrees), scale, shift, shift])[:, None]
     a, b = turn.cos() * (1 + size), turn.sin() * (1 + size)
-    theta_B = torch.stack([torch.stack([a, -b, 2*dx], 1), torch.stack([b, a, 2*dy], 1)], 1)
-    return F.grid_sample(x, F.affine_grid(theta_B, list(x.shape), align_corners=False), align_corners=False)
+    map_B = torch.stack([a, -b, 2*dx, b, a, 2*dy], 1).view(-1, 2, 3)
+    if bend: map_B = torch.cat([map_B, bend*torch.randn(len(x), 2, knots**2)], 2)
+    places_B = (map_B @ _basis(*x.shape[2:], knots)[:map_B.shape[2]]).view(-1, 2, *x.shape[2:]).movedim(1, -1)
+    return F.grid_sample(x, places_B.to(x), align_corners=False)
 
-AUGMENT = dict(none=None, affine=affine)
+def elastic(
+    x:torch.Tensor, # images, [B, channels, H, W], background 0
+    bend:float=.1, # standard deviation of a knot's displacement, in halves of the image
+    **kwargs, # passed to `affine`
+)->torch.Tensor: # as many, the same shape
+    "`affine`, and each image bent smoothly (Simard et al. 2003)"
+    return affine(x, bend=bend, **kwargs)
+
+AUGMENT = dict(none=None, affine=affine, elastic=elastic)
 
 # %% ../nbs/01_model.ipynb #248cca60
 def fit(
@@ -242,12 +259,12 @@ def fit(
     epochs:int|None=None, # passes over the inputs; or
     steps:int|None=None, # mini-batches
     seed:int=0, # of the order and the masks
-    batch:int=64, # inputs in a mini-batch
+    batch:int=64, # inputs in a mini-batch, at most: all are of one size, or one less
     lr:float=3e-3, # largest learning rate
     weight_decay:float=1e-2, # of AdamW (Loshchilov & Hutter 2019)
     one_cycle:bool=True, # one up and down of the rate, or constant?
     dtype:torch.dtype|None=None, # of the arithmetic; none: `auto_dtype`
-    augment=None, # function x -> x on each mini-batch, such as `affine`
+    augment=None, # function x -> x on each mini-batch, such as `elastic`
     progress:bool|None=None, # a bar? none: on a terminal only
     each_epoch=None, # called as each_epoch(epoch, net) after each, from 1
 )->torch.Tensor: # the loss of each step, nat, float32 [steps]
@@ -256,10 +273,7 @@ def fit(
     device = next(net.parameters()).device
     dtype = dtype or auto_dtype(device)
     _check_fit(x, y, epochs, steps, batch)
-    n, per_epoch = len(x), -(-len(x) // batch)
-    join = n % batch == 1 and per_epoch > 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm)
-                                                    for m in net.modules())   # which cannot learn from one input
-    per_epoch -= join
+    per_epoch = -(-len(x) // batch)
     total = steps or (epochs or 0)*per_epoch
     layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
     net.train().to(**layout)
@@ -268,7 +282,7 @@ def fit(
     rate = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=total) if one_cycle and total > 1 else None
     losses = []
     with seeded(seed, "fit"):
-        batches = _batches(n, batch, epochs, steps, stream(seed, "order"), join)
+        batches = _batches(len(x), batch, epochs, steps, stream(seed, "order"))
         for step, idx in enumerate(tqdm(batches, total=total, desc="fit", leave=False,
                                         disable=None if progress is None else not progress), 1):
             x_B = augment(x[idx]) if augment else x[idx]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import copy, warnings
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import partial, reduce
 from types import SimpleNamespace
 import torch
 from torch import nn
@@ -17,28 +17,40 @@ from .model import ConsistentDropout, ConsistentDropout2d, sampling, _pass_once
 __all__ = ['POINTWISE', 'POOLING', 'NORMS', 'HOMOGENEOUS', 'kept', 'thin', 'thinned_log_probs', 'cannot_thin']
 
 # %% ../nbs/01a_thinning.ipynb #ad399db1
-def _windows(a, kernel, stride, pool, offset, top, rows):
-    "Patches [C, kernel, columns] that make `rows` rows of one offset in the pooling window, from a [C, H, W, B]"
-    (kh, kw), (sh, sw), (dy, dx) = kernel, stride, offset
-    step_y, step_x = sh*pool, sw*pool
-    a = a[:, top*step_y + dy*sh: (top + rows - 1)*step_y + dy*sh + kh, dx*sw:]
-    # [C, kh*kw, rows, width, B]
-    return a.unfold(1, kh, step_y).unfold(2, kw, step_x).permute(0, 4, 5, 1, 2, 3).flatten(1, 2)
+def _patches(a, kernel, step, top, rows, width):
+    "Patches [C, kernel, columns] that make some rows of windows, from a [C, H, W, B]"
+    (kh, kw), (step_y, step_x) = kernel, step
+    a = a[:, top*step_y : (top + rows - 1)*step_y + kh].unfold(1, kh, step_y).unfold(2, kw, step_x)[:, :, :width]
+    return a.permute(0, 4, 5, 1, 2, 3).flatten(1, 2).flatten(2)   # from [C, rows, width, B, kh, kw]
 
-def _conv(a, conv, pool, product, planes):
-    "Convolution and max pooling of a [C, H, W, B] in pieces; `product` turns patches into outputs"
+def _max_in_place(parts):
+    "The largest of some tensors; the first is overwritten"
+    best, *others = parts
+    for other in others: torch.maximum(best, other, out=best)
+    return best
+
+def _conv(a, conv, pool, product, planes, whole=False):
+    "Convolution and max pooling of a [C, H, W, B] in pieces; `product` turns patches into [..., O, columns]"
     if any(conv.padding): a = F.pad(a, (0, 0, conv.padding[1], conv.padding[1], conv.padding[0], conv.padding[0]))
     height, width = (((n - k)//s + 1)//pool for n, k, s in zip(a.shape[1:3], conv.kernel_size, conv.stride))
-    rows_at_once = min(height, max(1, 2**18 // (planes * width * a.shape[-1])))
+    step, kernel = [s*pool for s in conv.stride], conv.kernel_size
+    if whole: kernel = [k + s*(pool - 1) for k, s in zip(kernel, conv.stride)]
+    at_once = 2**23 // pool**2 if whole else 2**18   # of planes times columns
+    rows_at_once = min(height, max(1, at_once // (planes * width * a.shape[-1])))
     pieces = []
     for top in range(0, height, rows_at_once):
-        best, rows = None, min(rows_at_once, height - top)
-        for offset in ((dy, dx) for dy in range(pool) for dx in range(pool)):
-            patches = _windows(a, conv.kernel_size, conv.stride, pool, offset, top, rows)[:, :, :, :width]
-            z = product(patches.flatten(2))
-            best = z if best is None else torch.maximum(best, z, out=best)
-        pieces.append(best.unflatten(-1, (rows, width, a.shape[-1])))
+        rows = min(rows_at_once, height - top)
+        if whole: parts = product(_patches(a, kernel, step, top, rows, width)).unbind(-3)
+        else: parts = (product(_patches(a[:, dy*conv.stride[0]:, dx*conv.stride[1]:], kernel, step, top, rows, width))
+                       for dy in range(pool) for dx in range(pool))
+        pieces.append(_max_in_place(parts).unflatten(-1, (rows, width, a.shape[-1])))
     return torch.cat(pieces, -3) if len(pieces) > 1 else pieces[0]
+
+def _at_offsets(w, conv, pool):
+    "Kernels [O, I, kh, kw] at each offset of the pooling window, padded with zeros: [pool**2, O, I, KH, KW]"
+    (sy, sx), last = conv.stride, pool - 1
+    return torch.stack([F.pad(w, (dx*sx, (last - dx)*sx, dy*sy, (last - dy)*sy))
+                        for dy in range(pool) for dx in range(pool)])
 
 # %% ../nbs/01a_thinning.ipynb #fc5b563b
 def kept(
@@ -71,6 +83,11 @@ def _can_thin(layer):
     if type(layer) in NORMS: return layer.track_running_stats
     return type(layer) in (nn.Linear, ConsistentDropout, ConsistentDropout2d, *POINTWISE, *POOLING)
 
+def _pools_simply(layer):
+    "Is this max pooling over square windows that do not overlap, without padding?"
+    return (type(layer) is nn.MaxPool2d and layer.kernel_size == layer.stride and isinstance(layer.stride, int)
+            and (layer.padding, layer.dilation, layer.ceil_mode, layer.return_indices) == (0, 1, False, False))
+
 def _fuse(layers):
     "Layers without the max pooling that a convolution can do on the way, and the window of each such convolution"
     layers, pool_of = list(layers), {}
@@ -78,9 +95,7 @@ def _fuse(layers):
         # ReLU and maximum commute
         j = next((j for j, l in enumerate(layers[i+1:i+3], i+1) if type(l) is not nn.ReLU), None)
         pool = j and layers[j]
-        if type(layer) is nn.Conv2d and _can_thin(layer) and type(pool) is nn.MaxPool2d \
-           and pool.kernel_size == pool.stride and isinstance(pool.stride, int) \
-           and (pool.padding, pool.dilation, pool.ceil_mode) == (0, 1, False):
+        if type(layer) is nn.Conv2d and _can_thin(layer) and _pools_simply(pool):
             pool_of[layer] = pool.stride
             layers[j] = nn.Identity()
     return layers, pool_of
@@ -99,13 +114,20 @@ def _needed(after, masks):
 
 # %% ../nbs/01a_thinning.ipynb #f6e71ae1
 def _as(v, h): return v.reshape(*v.shape, *[1]*(h.ndim - v.ndim))   # room for the axes H, W, B
-def _pick(h, out): return h if out is None else h[torch.arange(len(out), device=h.device)[:, None], out]
+def _pick(h, out):
+    "Of h [T, n, ...] what each network keeps, [T, k, ...]"
+    if out is None: return h
+    rows = out + h.shape[1]*torch.arange(len(out), device=h.device)[:, None]
+    return h.flatten(0, 1).index_select(0, rows.flatten()).unflatten(0, out.shape)
 
 def _conv_step(w, layer, s, out, pool):
     if s.shared:   # partial products
-        w_I_O_k, values = w.transpose(0, 1).flatten(2).contiguous(), s.values
-        def combine(u): return (values @ torch.bmm(w_I_O_k, u).flatten(1)).unflatten(1, (len(w), -1))
-        return lambda h: _pick(_conv(h, layer, pool, combine, w[:, :, 0, 0].numel()), out)
+        whole, values = w.dtype == torch.bfloat16, s.values
+        w_o = _at_offsets(w, layer, pool) if whole else w[None]
+        w_I = w_o.permute(2, 0, 1, 3, 4).flatten(3).flatten(1, 2).contiguous()   # [I, offsets*O, kernel]
+        shape = (*w_o.shape[:2], -1) if whole else (len(w), -1)
+        def combine(u): return (values @ torch.bmm(w_I, u).flatten(1)).unflatten(1, shape)
+        return lambda h: _pick(_conv(h, layer, pool, combine, w[:, :, 0, 0].numel(), whole), out)
     ws = [w if out is None else w[out[t]] for t in range(s.T)]
     # thinned
     if s.idx is not None: ws = [v[:, s.idx[t]] * s.values[t, None, :, None, None] for t, v in enumerate(ws)]
@@ -126,6 +148,24 @@ def _affine_step(scale, shift, s, out=None):
     scale, shift = (v if v is None else v[None] if out is None else v[out] for v in (scale, shift))
     if scale is None: return lambda h: h.add_(_as(shift, h))
     return lambda h: h * _as(scale, h) + _as(shift, h)
+
+class _Slices(nn.Module):
+    "Max pooling as a maximum of slices: several times as fast as torch's, where no gradient is needed"
+    def __init__(self, k): super().__init__(); self.k = k
+    def forward(self, h):
+        for axis in (-2, -1):
+            n = h.shape[axis] // self.k
+            parts = h.narrow(axis, 0, n*self.k).unflatten(axis, (n, self.k)).unbind(axis if axis == -1 else -2)
+            h = reduce(torch.maximum, parts)
+        return h
+
+def _front(layers, dtype):
+    "What all networks share, without gradients: pooling by slices, ReLU in place"
+    front = copy.deepcopy(nn.Sequential(*layers)).eval().to(dtype)
+    for i, layer in enumerate(front):
+        if _pools_simply(layer): front[i] = _Slices(layer.stride)
+        if type(layer) is nn.ReLU: layer.inplace = True
+    return front
 
 def _pool_step(layer):
     def step(h):
@@ -176,6 +216,7 @@ def _step(layer, after, masks, pool_of, dtype, s):
         shift = (0 if layer.bias is None else layer.bias) - layer.running_mean * scale
         return [_affine_step(scale.to(dtype), shift.to(dtype), s, s.idx)]
     if isinstance(layer, POOLING): return [_pool_step(layer)]
+    if type(layer) is nn.ReLU: return [torch.relu_]
     if not isinstance(layer, (nn.Conv2d, nn.Linear)): return [layer]
     needed, w = _needed(after, masks), layer.weight.to(dtype)
     out = needed and needed[0]
@@ -201,7 +242,7 @@ def thin(
     # of more axes, a linear layer reads the last, which is not the channels
     layers = [l if l in masks else (_Wide if axes.get(l, 2) != 2 else copy.copy)(l) for l in layers]
     first = next(i for i, l in enumerate(layers) if l in masks)
-    front = copy.deepcopy(nn.Sequential(*layers[:first])).eval().to(dtype)
+    front = _front(layers[:first], dtype)
     if example.ndim == 4: front = front.to(memory_format=torch.channels_last)
     rest, pool_of = _fuse(layers[first:])
     s, steps = SimpleNamespace(T=T, shared=True, idx=None, values=None, n=None), []
@@ -225,7 +266,7 @@ def thinned_log_probs(
 )->torch.Tensor: # log-probabilities, float32 [N, T, C]; or what `each` makes of them, [N, ...]
     "What the T networks say of each input; the same as the plain loop, up to rounding"
     device = next(net.parameters()).device
-    chunk = chunk or (1024 if device.type == "cuda" else 64 if dtype == torch.bfloat16 else 32)
+    chunk = chunk or (1024 if device.type == "cuda" else 128 if late else 64 if dtype == torch.bfloat16 else 32)
     front, steps = thin(net, x[:1].to(device), T, seed, dtype, late)
     layout = torch.channels_last if x.ndim == 4 else torch.contiguous_format
     def run(x_B):
