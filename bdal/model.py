@@ -4,7 +4,7 @@
 
 # %% ../nbs/01_model.ipynb #791c54d8
 from __future__ import annotations
-import copy, math, platform, warnings
+import copy, math, os, platform, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from .data import seeded, stream
 
 # %% auto #0
-__all__ = ['AUGMENT', 'draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'consistent', 'n_early',
-           'sampling', 'split_front', 'mc_log_probs', 'auto_dtype', 'affine', 'elastic', 'fit', 'mean_log_probs',
-           'measure', 'Evaluation', 'evaluate']
+__all__ = ['LARGE', 'AUGMENT', 'draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'consistent', 'n_early',
+           'sampling', 'split_front', 'mc_log_probs', 'auto_dtype', 'fit_threads', 'using_threads', 'affine', 'elastic',
+           'fit', 'mean_log_probs', 'measure', 'Evaluation', 'evaluate']
 
 # %% ../nbs/01_model.ipynb #d4e82e56
 def draw_masks(
@@ -217,6 +217,34 @@ def _batches(n, batch, epochs, steps, generator):
             done += 1
             if done == steps: return
 
+# %% ../nbs/01_model.ipynb #9eb34414
+_THREADS_AT_IMPORT = torch.get_num_threads()
+_THREADS_ARE_SET = any(os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"))
+LARGE = 1e9 # multiplications in the forward pass of a training step, from which on all threads are used
+
+def fit_threads(
+    net:nn.Module, # to be trained
+    x:torch.Tensor, # inputs, [n, ...]
+    batch:int=64, # inputs in a mini-batch
+)->int: # yours, if you have set any; else 1 for a small network, all for a large one
+    "How many of torch's threads a training uses"
+    threads = torch.get_num_threads()
+    if _THREADS_ARE_SET or threads == 1 or threads != _THREADS_AT_IMPORT: return threads
+    from torch.utils.flop_counter import FlopCounterMode
+    was_training, one = net.training, x[:1].clone().to(next(net.parameters()).device)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as count: net.eval()(one)
+    net.train(was_training)
+    return threads if count.get_total_flops()/2 * min(batch, len(x)) >= LARGE else 1
+
+@contextmanager
+def using_threads(
+    n:int, # of torch, on the CPU
+):
+    "Within the block torch uses n threads; afterwards as many as before"
+    before = torch.get_num_threads()
+    try: torch.set_num_threads(n); yield
+    finally: torch.set_num_threads(before)
+
 # %% ../nbs/01_model.ipynb #98342c8d
 @cache
 def _basis(h, w, knots):
@@ -275,13 +303,14 @@ def fit(
     _check_fit(x, y, epochs, steps, batch)
     per_epoch = -(-len(x) // batch)
     total = steps or (epochs or 0)*per_epoch
+    threads = fit_threads(net, x, batch)
     layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
     net.train().to(**layout)
     x, y = x.to(device), y.to(device)
     opt = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
     rate = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=total) if one_cycle and total > 1 else None
     losses = []
-    with seeded(seed, "fit"):
+    with seeded(seed, "fit"), using_threads(threads):
         batches = _batches(len(x), batch, epochs, steps, stream(seed, "order"))
         for step, idx in enumerate(tqdm(batches, total=total, desc="fit", leave=False,
                                         disable=None if progress is None else not progress), 1):

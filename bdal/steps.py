@@ -15,14 +15,14 @@ import torch
 from torch import nn
 import bdal
 from .data import Data, Pool, _as_html, as_inputs, as_pool, balanced_start, derive_seed, seeded, take
-from .model import (AUGMENT, auto_dtype, bayesian_cnn, consistent, evaluate, fit, mc_log_probs, mean_log_probs,
+from .model import (AUGMENT, auto_dtype, bayesian_cnn, consistent, evaluate, fit, fit_threads, mc_log_probs, mean_log_probs,
                         measure, sampling, _pass_once)
 from .acquisition import SCORES, SELECTORS, Batch, acquire, lookup
 from .scoring import race, score_pool
 
 # %% auto #0
-__all__ = ['FORMAT', 'DTYPES', 'schedule', 'Record', 'Protocol', 'Learner', 'run_round', 'header', 'run_trial', 'round_line',
-           'check_parameters']
+__all__ = ['RECIPES', 'FORMAT', 'PROTOCOL', 'DTYPES', 'schedule', 'Record', 'Protocol', 'Learner', 'run_round', 'header',
+           'run_trial', 'round_line', 'check_parameters']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -37,8 +37,14 @@ def schedule(
     raise ValueError(f"there is no schedule {spec!r}; "
                      "give 'steps 400', 'epochs 10' (any number from 1), or 'heuristic'")
 
+# %% ../nbs/03_steps.ipynb #a63a0a0b
+RECIPES = dict(
+    plain=dict(schedule="steps 300", p=(0.25, 0.25, 0.5), batch=64, lr=1e-2, weight_decay=1e-2, augment="none"),
+    augmented=dict(schedule="steps 1200", p=(0.25, 0.25, 0.5), batch=64, lr=1e-2, weight_decay=1e-2, augment="elastic"))
+
 # %% ../nbs/03_steps.ipynb #d8df717d
 FORMAT = 1 # of the record; another number is another meaning
+PROTOCOL = 2 # of the trials; 1, that of bdal 0.1.0, had ragged mini-batches
 _BEGIN = b'{"format": ' # a file that begins otherwise is not ours
 _OPEN:WeakValueDictionary[str, Record] = WeakValueDictionary() # records that this process is writing
 
@@ -69,6 +75,16 @@ def _lock(f):
         warnings.warn(f"{f.name} cannot be locked on this file system ({e.strerror}): let one process write it")
     return True
 
+def _in_effect(rows, header):
+    "The rounds of a record: where a trial was extended, its last round, which asked nothing, stands twice"
+    rounds = []
+    for row in rows:
+        if "n_final" in row:
+            header["config"]["n_final"] = row["n_final"]
+            if rounds and rounds[-1]["round"] == row["round"] and not rounds[-1].get("indices"): rounds.pop()
+        rounds.append(row)
+    return rounds
+
 class Record:
     "One trial as JSON lines: a header, then a line a round, each on the disk before the next round starts"
     def __init__(self,
@@ -76,7 +92,8 @@ class Record:
     ):
         self.path, self._file = Path(path) if path else None, None
         self.header:Any = None   # a dict, once started
-        self.rounds, self._torn, self._moved = list[dict](), b"", dict[str, Any]()
+        self.rounds, self._torn = list[dict](), b""
+        self._moved, self._longer = dict[str, Any](), dict[str, Any]()   # what the next round says of a new host, of a new end
         if self.path and self.path.exists():
             if not self.path.is_file(): raise ValueError(f"{self.path} is not a file; give another path")
             self._parse(self.path.read_bytes())
@@ -88,11 +105,12 @@ class Record:
         else: whole, self._torn = content, b""   # an editor may have left out the last line's end
         try:
             if not content.startswith(_BEGIN[:len(content)]): raise ValueError("it begins as no record does")
-            self.header, *self.rounds = [json.loads(line) for line in whole.splitlines()] or [None]
+            self.header, *rows = [json.loads(line) for line in whole.splitlines()] or [None]
             if self.header and self.header["format"] != FORMAT:
                 raise ValueError(f"its format is {self.header['format']}, this bdal reads {FORMAT}")
             if self.header and not isinstance(self.header["config"], dict):
                 raise ValueError("its header has no configuration")
+            self.rounds = _in_effect(rows, self.header)
             if [row["round"] for row in self.rounds] != list(range(len(self.rounds))):
                 raise ValueError("its rounds are not 0, 1, 2, ...")
             for r, lists in enumerate([[row.get("indices", []), row.get("labels", [])] for row in self.rounds]):
@@ -111,7 +129,7 @@ class Record:
         self._compare(header)   # before we take the file from anybody
         if self.path and not self._file: self._open()
         if self.header:
-            self._compare(header)
+            if self._compare(header): self._extend(header["config"]["n_final"])
             was, now = {k: v[-1] for k, v in self.hosts.items()}, _host(header)
             self._moved = {} if self.complete else {k: v for k, v in now.items() if was[k] != v}
             if self._moved:
@@ -123,15 +141,37 @@ class Record:
         self.header = header
 
     def _compare(self, header):
-        there, here = self.header and self.header["config"], header["config"]
-        differ = [k for k in {**here, **(there or {})} if there is not None and there.get(k) != here.get(k)]
+        "An error, if this is another trial; True, if it is the same and ends later"
+        if not self.header: return False
+        there, here = self.header["config"], header["config"]
+        differ = [k for k in {**here, **there} if there.get(k) != here.get(k)]
+        if differ == ["n_final"] and self.can_extend(here["n_final"]): return True
+        if differ: self.close()
+        if "protocol" in differ:
+            raise ValueError(f"{self.path} is a record of protocol {self.protocol}, and this bdal continues those of protocol "
+                             f"{PROTOCOL}; give another path. To take its labels along, begin the other with "
+                             "start=Record(path).known")
         if differ:
-            self.close()
             raise ValueError(f"{self.path} is the record of another trial: "
                              + "; ".join(f"{k} is {there.get(k)!r} there, {here.get(k)!r} here" for k in differ)
                              + "; give another path. To take its labels along, open it once more with the choices that "
                                "are there, and begin the other with start=(learner.pool.labelled, "
                                "learner.labels_N[learner.pool.labelled])")
+
+    def can_extend(self,
+        n_final:int|None, # labels at which to stop; none: when the pool is empty
+    )->bool: # False also where the last question was cut short to end at the old number, as a longer trial's would not be
+        "Would a trial to so many labels begin with these rounds?"
+        config, asked = self.header["config"], [row for row in self.rounds if row.get("indices")]
+        old = config.get("n_final")
+        if old is None or n_final is not None and n_final <= old: return False
+        return not asked or asked[-1]["n_labelled"] + config.get("K", 1) <= old
+
+    def _extend(self, n_final):
+        "Go on to more labels: the last round, which asked nothing, is asked again"
+        if self.complete: self.rounds.pop()
+        self.header["config"]["n_final"] = n_final
+        self._longer = dict(n_final=n_final)
 
     def _open(self):
         try:
@@ -158,9 +198,10 @@ class Record:
     ):
         "Add a round, and return when it is on the disk"
         if self._moved: row = {**row, "goes_on": self._moved}
+        row = {**row, **self._longer}
         self._write(row)
         self.rounds.append(row)
-        self._moved = {}
+        self._moved, self._longer = {}, {}
 
     def _write(self, entry):
         if not self.path: return
@@ -193,6 +234,17 @@ class Record:
         return found
 
     @property
+    def protocol(self)->int: # 1: bdal 0.1.0, ragged mini-batches; 2: even ones
+        "The protocol that its networks were trained by"
+        return (self.header or {}).get("config", {}).get("protocol", 1)
+
+    @property
+    def known(self)->tuple: # indices and labels, lists: the start set and all that was told
+        "What is labelled: a `start` for another Learner"
+        config = self.header["config"]
+        return tuple(sum((row.get(k, []) for row in self.rounds), config.get(f"start_{k}", [])) for k in ("indices", "labels"))
+
+    @property
     def complete(self)->bool: # has the trial reached its last round?
         rows = self.header and self.header["config"].get("rows")   # where nothing is asked, the header says how many
         return len(self.rounds) >= rows if rows else bool(self.rounds) and not self.rounds[-1].get("indices")
@@ -222,10 +274,10 @@ def _git_commit():
     try: return git("rev-parse", "HEAD")[:12] + ("+" if git("status", "--porcelain", "--", "bdal") else "")
     except (OSError, subprocess.SubprocessError): return None
 
-def _describe(device):
-    "A device in words"
+def _describe(device, threads=None):
+    "A device in words, with the threads that train on it"
     if device.type == "cuda": return f"cuda: {torch.cuda.get_device_name(device)}"
-    return f"{device.type}: {platform.machine()}, {torch.get_num_threads()} threads"
+    return f"{device.type}: {platform.machine()}, {threads or fit_threads(bayesian_cnn(), torch.zeros(1, 1, 28, 28))} threads"
 
 # %% ../nbs/03_steps.ipynb #f6fab3f1
 DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
@@ -240,19 +292,23 @@ class Protocol:
     seed:int = 0 # of everything random
     selector:str = "top_k" # name in `SELECTORS`
     coldness:float = 1. # of the stochastic selectors
-    schedule:str = "steps 300" # how long to train, see `schedule`
-    p:object = (0.25, 0.25, 0.5) # dropout of `bayesian_cnn`: a probability, or three
-    batch:int = 64 # images in a mini-batch
-    lr:float = 1e-2 # largest learning rate
-    dtype:str = "auto" # arithmetic of training and scoring: "float32", "bfloat16", or "auto", the device's fast one
+    recipe:str = "plain" # how to train, name in `RECIPES`; the next six say what differs from it
+    schedule:str|None = None # how long to train, see `schedule`
+    p:object = None # dropout of `bayesian_cnn`: a probability, or three
+    batch:int|None = None # images in a mini-batch, at most
+    lr:float|None = None # largest learning rate
+    weight_decay:float|None = None # of AdamW
     augment:str|None = None # name in `AUGMENT`: training images changed a little at random
+    dtype:str = "auto" # arithmetic of training, measuring and scoring: "float32", "bfloat16", or "auto", the device's fast one
     race:float|None = None # share of the pool that a glance leaves to be scored, see `race`; none: all of it
 
     def __post_init__(self):
+        for name, value in lookup(RECIPES, self.recipe, "recipe").items():
+            if getattr(self, name) is None: object.__setattr__(self, name, value)
         lookup(SCORES, self.score, "score")
         lookup(SELECTORS, self.selector, "selector")
         lookup(DTYPES, self.dtype, "dtype")
-        lookup(AUGMENT, self.augment or "none", "augment")
+        lookup(AUGMENT, self.augment, "augment")
         schedule(self.schedule, 1)
         for name in ("K", "T", "batch", "seed", "n_final"):
             v, low = getattr(self, name), 0 if name == "seed" else 1
@@ -260,10 +316,10 @@ class Protocol:
             if isinstance(v, np.integer): object.__setattr__(self, name, v := int(v))
             if isinstance(v, bool) or not isinstance(v, int) or v < low:
                 raise ValueError(f"{name} is {v!r}; give a whole number from {low}")
-        for name in ("coldness", "lr"):
-            v = getattr(self, name)
-            if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 < v < float("inf"):
-                raise ValueError(f"{name} is {v!r}; give a number above 0")
+        for name in ("coldness", "lr", "weight_decay"):
+            v, least = getattr(self, name), "from 0" if name == "weight_decay" else "above 0"
+            if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < float("inf") or not v and "above" in least:
+                raise ValueError(f"{name} is {v!r}; give a number {least}")
         if isinstance(self.race, np.floating): object.__setattr__(self, "race", float(self.race))
         if self.race is not None and (isinstance(self.race, bool) or not isinstance(self.race, (int, float))
                                       or not (0 < self.race <= 1 and self.selector == "top_k")):
@@ -330,6 +386,7 @@ def _check_net(learner, x):
     layers = re.sub("0x[0-9a-f]+", "", repr(net))   # without addresses
     learner.net_in_words = (f"{sum(o.numel() for o in net.parameters()):,} parameters, "
                             f"layers {hashlib.sha256(layers.encode()).hexdigest()[:8]}")
+    learner.threads = fit_threads(net, x.expand(learner.protocol.batch, *x.shape[1:]), learner.protocol.batch)
     net = consistent(net)
     with torch.no_grad(), sampling(net, 1): _pass_once(net, x.to(learner.device))   # are its masks its own?
 
@@ -462,11 +519,11 @@ class Learner:
 # %% ../nbs/03_steps.ipynb #dd19f379
 def _default_net(classes, p, in_shape, seed): return bayesian_cnn(classes, p, seed, in_shape)
 
-def _measure_test(net, learner, seed):
+def _measure_test(net, learner, seed, dtype):
     "Accuracy and NLL on the test set, and on each of its parts"
     if not learner.test: return dict(test_accuracy=None, test_nll=None)
     x, y = learner.test
-    log_probs = mean_log_probs(mc_log_probs(net, x, learner.protocol.T, seed))
+    log_probs = mean_log_probs(mc_log_probs(net, x, learner.protocol.T, seed, dtype=dtype))
     parts = {"": slice(None), **{f"_{name}": idx for name, idx in learner.test_parts.items()}}
     measured = {name: measure(log_probs[idx], y[idx]) for name, idx in parts.items()}
     return {f"test_{k}{name}": m[k] for name, m in measured.items() for k in ("accuracy", "nll")}
@@ -480,8 +537,8 @@ def _train(learner, r):
     "The network of round r, trained on all labels"
     p, idx, net = learner.protocol, learner.pool.labelled, _new_net(learner, r)
     fit(net, take(learner.x, idx), learner.labels_N[idx], **schedule(p.schedule, len(idx)),
-        seed=derive_seed(p.seed, "fit", r), batch=p.batch, lr=p.lr, augment=AUGMENT[p.augment or "none"],
-        dtype=DTYPES[p.dtype] or auto_dtype(learner.device))
+        seed=derive_seed(p.seed, "fit", r), batch=p.batch, lr=p.lr, weight_decay=p.weight_decay,
+        augment=AUGMENT[p.augment], dtype=DTYPES[p.dtype] or auto_dtype(learner.device))
     return net
 
 def run_round(
@@ -495,8 +552,8 @@ def run_round(
     def seed(purpose): return derive_seed(p.seed, purpose, r)
     def lap(): clock.append(time.perf_counter()); return round(clock[-1] - clock[-2], 3)
 
-    train = evaluate(net, take(learner.x, idx), learner.labels_N[idx], p.T, seed("masks"))
-    test = _measure_test(net, learner, seed("masks"))
+    train = evaluate(net, take(learner.x, idx), learner.labels_N[idx], p.T, seed("masks"), dtype=dtype)
+    test = _measure_test(net, learner, seed("masks"), dtype)
     evaluate_seconds = lap()
     K = max(0, min(p.K, len(pool), (p.n_final or len(learner.x)) - len(idx)))   # more may have been told than asked
     scores_N = torch.full((len(learner.x),), math.nan)
@@ -516,11 +573,12 @@ def header(
     config:dict, # every choice, with `score` and `seed`; `rows`, where the trial asks nothing: how many there will be
     device, # where it computes
     dtype:torch.dtype, # of its arithmetic
+    threads:int|None=None, # that train, on the CPU; none: as many as train `bayesian_cnn`
 )->dict:
     "What a trial is and where it runs, as a record's first line"
-    return dict(format=FORMAT, config=json.loads(json.dumps(config)),
+    return dict(format=FORMAT, config=dict(protocol=PROTOCOL, **json.loads(json.dumps(config))),
                 versions=dict(bdal=bdal.__version__, torch=torch.__version__, python=platform.python_version()),
-                device=_describe(torch.device(device)), arithmetic=str(dtype).removeprefix("torch."),
+                device=_describe(torch.device(device), threads), arithmetic=str(dtype).removeprefix("torch."),
                 commit=_git_commit())
 
 def _header(learner, data):
@@ -537,7 +595,7 @@ def _header(learner, data):
               "start_indices": start.tolist(), "start_labels": learner.labels_N[start].tolist(),
               "net": ("bayesian_cnn" if isinstance(net, partial) and net.func is _default_net
                       else f"{getattr(net, '__qualname__', type(net).__name__)}, {learner.net_in_words}")}
-    return header(config, learner.device, DTYPES[learner.protocol.dtype] or auto_dtype(learner.device))
+    return header(config, learner.device, DTYPES[learner.protocol.dtype] or auto_dtype(learner.device), learner.threads)
 
 # %% ../nbs/03_steps.ipynb #d9ff6dca
 def run_trial(

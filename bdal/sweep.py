@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from .acquisition import lookup
-from .steps import Protocol, Record, _lock, round_line
+from .steps import PROTOCOL, Protocol, Record, _lock, round_line
 
 # %% auto #0
 __all__ = ['STARTS', 'LINE_EVERY', 'Study', 'load_studies', 'check_study', 'Trial', 'plan', 'run', 'sweep', 'status', 'main',
@@ -139,10 +139,14 @@ class Trial:
             record = Record(self.record)
         except (ValueError, OSError) as e: return "refused", str(e), None
         if not record.header: return "new", "new", None
+        if record.protocol != PROTOCOL:
+            return "refused", f"{self.record} is a record of protocol {record.protocol}, not {PROTOCOL}; move it away", None
         there, here = record.header["config"], {**self.parameters, "seed": self.seed}
-        # nothing may be written as none, as an empty text or as 0
-        differ = [k for k, v in here.items() if k in there and there[k] != v and (there[k] or v)
-                  and (k in self.given or k == "seed" or v not in (None, ""))]
+        # nothing may be written as none, as an empty text or list, or as 0
+        differ = [k for k, v in here.items() if k in there and there[k] != v and (there[k] not in (None, "", "none", [], 0) or v)
+                  and (k in self.given or k == "seed" or v not in (None, "", []))]
+        if differ == ["n_final"] and record.can_extend(here["n_final"]):
+            return "begun", f"complete at {there['n_final']} labels, to be extended to {here['n_final']}", record
         if differ:
             return "refused", (f"{self.record} is the record of another trial: "
                                + "; ".join(f"{k} is {there[k]!r} there, {here[k]!r} here" for k in differ)
@@ -356,7 +360,8 @@ def _rounds_left(trial, rounds, start=20):
     K, n_final = trial.parameters.get("K"), trial.parameters.get("n_final")
     if not K or not n_final: return None
     if rounds: start = rounds[-1]["n_labelled"] + len(rounds[-1]["indices"])
-    return 0 if rounds and not rounds[-1]["indices"] else max(0, -(-(n_final - start)//K)) + 1
+    over = rounds and not rounds[-1]["indices"] and start >= n_final
+    return 0 if over else max(0, -(-(n_final - start)//K)) + 1
 
 def _status_row(done, begun, refused, trials, rounds, accuracies, seconds, todo):
     "One study in words"
