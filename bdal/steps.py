@@ -38,9 +38,9 @@ def schedule(
                      "give 'steps 400', 'epochs 10' (any number from 1), or 'heuristic'")
 
 # %% ../nbs/03_steps.ipynb #a63a0a0b
-_BOTH = dict(p=(0.1, 0.1, 0.5), batch=64, lr=1e-2, weight_decay=0.3)
-RECIPES = dict(plain=dict(schedule="steps 300", augment="none", **_BOTH),
-               augmented=dict(schedule="steps 1200", augment="elastic", **_BOTH))
+RECIPES = dict(
+    plain=dict(schedule="steps 300", augment="none", p=(0.1, 0.1, 0.5), batch=64, lr=1e-2, weight_decay=0.3),
+    augmented=dict(schedule="steps 1200", augment="elastic", p=(0.1, 0.1, 0.5), batch=64, lr=1e-2, weight_decay=1e-2))
 
 # %% ../nbs/03_steps.ipynb #d8df717d
 FORMAT = 1 # of the record; another number is another meaning
