@@ -21,13 +21,14 @@ $(VENV)/ready: settings.ini setup.py pyproject.toml
 	touch $@
 setup: $(VENV)/ready  ## an environment with everything, in .venv
 
-# Only the cells' own output is shown: one line a round. A run that was stopped goes on; a complete one begins anew.
+# Only the cells' own output is shown, and what is being done. A run that was stopped goes on; a complete one begins anew.
 bald: setup  ## the main job: BALD chooses digits, one at a time (K=1); real MNIST, a few minutes
 	@mkdir -p runs
 	@$(BIN)/python -c 'from bdal.steps import Record; r = Record("runs/bald-k$(K).jsonl"); r.complete and r.path.unlink()'
-	$(BIN)/papermill nbs/05_bald.ipynb runs/bald-k$(K).ipynb -p K $(K) -p n_final 30 -p out runs/bald-k$(K).jsonl \
+	@echo "BALD on MNIST, K = $(K), to 30 labels; then the same at random. Starting takes some seconds ..."
+	@$(BIN)/papermill nbs/05_bald.ipynb runs/bald-k$(K).ipynb -p K $(K) -p n_final 30 -p out runs/bald-k$(K).jsonl \
 		--no-progress-bar --stdout-file /dev/stdout --stderr-file /dev/stderr
-	@echo "notebook: runs/bald-k$(K).ipynb   record: runs/bald-k$(K).jsonl"
+	@echo "notebook: runs/bald-k$(K).ipynb   record: runs/bald-k$(K).jsonl   picture: runs/bald-k$(K).png"
 
 sync: setup  ## notebooks -> package and README.md, cleaned
 	$(BIN)/nbdev_export

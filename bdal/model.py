@@ -293,7 +293,7 @@ def fit(
     one_cycle:bool=True, # one up and down of the rate, or constant?
     dtype:torch.dtype|None=None, # of the arithmetic; none: `auto_dtype`
     augment=None, # function x -> x on each mini-batch, such as `elastic`
-    progress:bool|None=None, # a bar? none: on a terminal only
+    progress=None, # a bar? none: on a terminal only; or a function of the steps done and of all steps
     each_epoch=None, # called as each_epoch(epoch, net) after each, from 1
 )->torch.Tensor: # the loss of each step, nat, float32 [steps]
     "Train a classifier by cross-entropy"
@@ -313,13 +313,14 @@ def fit(
     with seeded(seed, "fit"), using_threads(threads):
         batches = _batches(len(x), batch, epochs, steps, stream(seed, "order"))
         for step, idx in enumerate(tqdm(batches, total=total, desc="fit", leave=False,
-                                        disable=None if progress is None else not progress), 1):
+                                        disable=None if progress is None else progress is not True), 1):
             x_B = augment(x[idx]) if augment else x[idx]
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
                 loss = F.cross_entropy(net(x_B.contiguous(**layout)).float(), y[idx])
             opt.zero_grad(); loss.backward(); opt.step()
             if rate: rate.step()
             losses.append(loss.detach())
+            if callable(progress): progress(step, total)
             if each_epoch and step % per_epoch == 0: each_epoch(step // per_epoch, net); net.train()
     loss_S = torch.stack(losses).float().cpu()
     if not torch.isfinite(loss_S).all():

@@ -15,6 +15,16 @@ from .acquisition import SCORES, lookup
 __all__ = ['score_pool', 'race']
 
 # %% ../nbs/02a_scoring.ipynb #ec23fcd1
+def _counted(progress, total, each=None):
+    "`each`, a function of a chunk, that also says how many inputs are done, of how many"
+    done = 0
+    def count(chunk):
+        nonlocal done
+        out, done = each(chunk) if each else chunk, done + len(chunk)
+        progress(done, total)
+        return out
+    return count if progress else each
+
 def score_pool(
     net:nn.Module, # with dropout
     x, # the full set, [N, ...]: a tensor, or a np.memmap
@@ -25,10 +35,12 @@ def score_pool(
     block:int=8192, # inputs in memory at a time; does not change a score
     dtype:torch.dtype=torch.float32, # of the arithmetic
     late:bool=False, # leave dropout before the last convolution out?
+    progress=None, # function of the inputs done and of all inputs, called often
 )->torch.Tensor: # float32 [n], higher = acquire
     "Score part of a data set, block by block"
     f = lookup(SCORES, score, "score")
     if score == "random": return torch.ones(len(pool_idx))
+    f = _counted(progress, len(pool_idx), f)
     return torch.cat([mc_log_probs(net, take(x, idx), T, seed, dtype=dtype, late=late, each=f).float()
                       for idx in pool_idx.split(block)])
 
@@ -44,12 +56,13 @@ def race(
     keep:float=.08, # share of the pool that reaches the final; 10 K images at least
     block:int=8192, # inputs in memory at a time
     dtype:torch.dtype=torch.float32, # of the arithmetic
+    progress=None, # as of `score_pool`, of the glance and then of the final
 )->tuple: # indices of the finalists, int64 [m], and their exact scores, float32 [m]
     "Score exactly what a glance does not rule out"
     if not 0 < keep <= 1: raise ValueError(f"keep is {keep}; give a share above 0, and 1 at most")
     m = min(len(pool_idx), max(math.ceil(keep*len(pool_idx)), 10*K))
     net = consistent(net)
     if score != "random" and m < len(pool_idx) and n_early(net):
-        glance_N = score_pool(net, x, pool_idx, score, T, seed, block, dtype, late=True)
+        glance_N = score_pool(net, x, pool_idx, score, T, seed, block, dtype, late=True, progress=progress)
         pool_idx = pool_idx[glance_N.topk(m).indices.sort().values]
-    return pool_idx, score_pool(net, x, pool_idx, score, T, seed, block, dtype)
+    return pool_idx, score_pool(net, x, pool_idx, score, T, seed, block, dtype, progress=progress)

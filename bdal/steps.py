@@ -4,9 +4,11 @@
 
 # %% ../nbs/03_steps.ipynb #96b71103
 from __future__ import annotations
-import hashlib, json, math, os, platform, re, subprocess, time, warnings
+import hashlib, json, math, os, platform, re, subprocess, sys, threading, time, warnings
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -18,11 +20,11 @@ from .data import Data, Pool, _as_html, as_inputs, as_pool, balanced_start, deri
 from .model import (AUGMENT, auto_dtype, bayesian_cnn, consistent, evaluate, fit, fit_threads, mc_log_probs, mean_log_probs,
                         measure, sampling, _pass_once)
 from .acquisition import SCORES, SELECTORS, Batch, acquire, lookup
-from .scoring import race, score_pool
+from .scoring import race, score_pool, _counted
 
 # %% auto #0
-__all__ = ['RECIPES', 'FORMAT', 'PROTOCOL', 'DTYPES', 'schedule', 'Record', 'Protocol', 'Learner', 'run_round', 'header',
-           'run_trial', 'round_line', 'check_parameters']
+__all__ = ['RECIPES', 'FORMAT', 'PROTOCOL', 'DTYPES', 'schedule', 'Record', 'Protocol', 'Progress', 'Learner', 'run_round',
+           'header', 'run_trial', 'round_line', 'check_parameters']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -341,6 +343,107 @@ class Protocol:
             raise ValueError(f"n_final is {self.n_final:,}; "
                              f"choose from {n_start + 1:,}, one more than the start set, to {N:,}, the full set")
 
+# %% ../nbs/03_steps.ipynb #b7e41c55
+_FIRST, _EVERY = 1.5, 10. # seconds of a wait before it is spoken of; between two lines of a log
+
+def _about(seconds):
+    "A time in words"
+    if seconds < 99.5: return f"about {max(1, round(seconds))} s"
+    return f"about {seconds/60:.0f} min" if seconds < 5940 else f"about {seconds/3600:.1f} h"
+
+def _on_terminal(stream):
+    "A function that draws a text over the one before; none at last"
+    shown = 0
+    def draw(text):
+        nonlocal shown
+        text = text[:(os.get_terminal_size(stream.fileno()).columns or 80) - 1]
+        if text or shown: stream.write("\r" + text.ljust(shown) + ("" if text else "\r")); stream.flush()
+        shown = len(text)
+    return draw
+
+def _in_log(stream):
+    "A function that writes a text as a line"
+    def draw(text):
+        if text: stream.write(text + "\n"); stream.flush()
+    return draw
+
+@lru_cache(1)
+def _in_notebook(cell):
+    "A function that shows a text in the one place that a run of a cell has for it"
+    from IPython.display import display
+    shown = None
+    def draw(text):
+        nonlocal shown
+        if shown: shown.update({"text/plain": text}, raw=True)
+        elif text: shown = display({"text/plain": text}, raw=True, display_id=True)
+    return draw
+
+# %% ../nbs/03_steps.ipynb #9a4d21e3
+def _front_end():
+    "What draws for whoever looks on, and seconds between two texts; none: nobody does"
+    if os.environ.get("BDAL_PROGRESS") == "0" or "IN_TEST" in os.environ or not sys.stderr: return None
+    shell, stream = "IPython" in sys.modules and sys.modules["IPython"].get_ipython(), sys.stderr
+    if hasattr(shell, "kernel"):
+        request = shell.get_parent()
+        if request.get("content", {}).get("allow_stdin"): return _in_notebook(request["header"]["msg_id"]), .5
+        try: stream = open(sys.stderr.fileno(), "w", closefd=False)   # of the process: no cell gets it
+        except OSError: return None
+    return (_on_terminal(stream), .5) if stream.isatty() else (_in_log(stream), _EVERY)
+
+# %% ../nbs/03_steps.ipynb #d5520be8
+class Progress:
+    "What is being done, and for how much longer, shown to whoever waits"
+    def __init__(self):
+        self.name, self.what, self.done, self.total, self.since, self.ends = "", "", 0, 0, 0., 0.
+        self.busy, self._said = False, -math.inf
+
+    def at(self,
+        what:str, # is being done
+        done:int=0, # inputs or steps
+        total:int=0, # of so many; 0: not counted
+    )->None:
+        "This is how far we are"
+        if (what, total) != (self.what, self.total): self.since = time.perf_counter()
+        self.what, self.done, self.total = what, done, total
+
+    def line(self)->str:
+        "How far we are, in words"
+        now, count = time.perf_counter(), f" {self.done:,}/{self.total:,}" if self.total else ""
+        if now < self.ends: left = f"{_about(self.ends - now)} left"
+        elif 0 < self.done < self.total:
+            left = f"this part {_about((now - self.since)*(self.total - self.done)/self.done)} more"
+        else: left = f"for {now - self.since:.0f} s"
+        return f"{self.name}: {self.what}{count}, {left}"
+
+    @contextmanager
+    def waiting(self,
+        show:bool, # or not?
+        name:str="", # of what we wait for
+        seconds:float=0, # that it will take; 0: not known
+    ):
+        "Within the block, somebody waits"
+        self.name, self.ends, self.busy = name, time.perf_counter() + seconds, True
+        self.at("beginning")
+        over, front_end = threading.Event(), _front_end() if show else None
+        thread = front_end and threading.Thread(
+            target=copy_context().run, args=(self._show, over, *front_end), daemon=True)
+        try:
+            if thread: thread.start()
+            yield self
+        finally:
+            self.busy = False
+            over.set()
+            if thread: thread.join()
+
+    def _show(self, over, draw, every):
+        "Until it is over, say how far we are; then take it away"
+        pause = max(_FIRST, self._said + every - time.perf_counter())
+        with suppress(OSError, ValueError):   # a terminal that was closed is not worth a trial
+            while not over.wait(pause):
+                draw(self.line())
+                self._said, pause = time.perf_counter(), every
+            draw("")
+
 # %% ../nbs/03_steps.ipynb #d28298cf
 def _whole(labels):
     "Labels as int64 [n]; names and fractions are refused"
@@ -438,6 +541,7 @@ class Learner:
         self.record = Record(record)
         self._trained:Any = -1, None, 0.   # round, network, seconds of training
         self.row:dict = {}   # the open question
+        self.progress, self._to_the_end = Progress(), False   # True: we wait for the trial, not for a round
         self.record.start(_header(self, data))
         self._replay()
 
@@ -483,10 +587,15 @@ class Learner:
         net, seed = self.net, derive_seed(self.protocol.seed, "masks", self._trained[0])
         return mean_log_probs(mc_log_probs(net, as_inputs(x), T or self.protocol.T, seed)).exp()
 
-    def ask(self)->torch.Tensor: # indices into the full set, best first, int64 [K]; empty: the trial is complete
+    def ask(self,
+        progress:bool=True, # show, after a second, what is being done and for how much longer?
+    )->torch.Tensor: # indices into the full set, best first, int64 [K]; empty: the trial is complete
         "Train, measure, score the pool; which images to label next?"
         if self.record.complete: return torch.tensor([], dtype=torch.int64)
-        if not self.row: self.row, self.scores_N = run_round(self)
+        if not self.row:
+            seconds = _seconds_left(self, None if self._to_the_end else 1)
+            with self.progress.waiting(progress, f"round {len(self.record.rounds)}", seconds):
+                self.row, self.scores_N = run_round(self)
         if not self.row["indices"]: self.record.append(self.row)
         return torch.tensor(self.row["indices"], dtype=torch.int64)
 
@@ -523,7 +632,8 @@ def _measure_test(net, learner, seed, dtype):
     "Accuracy and NLL on the test set, and on each of its parts"
     if not learner.test: return dict(test_accuracy=None, test_nll=None)
     x, y = learner.test
-    log_probs = mean_log_probs(mc_log_probs(net, x, learner.protocol.T, seed, dtype=dtype))
+    count = _counted(partial(learner.progress.at, "measuring"), len(x))
+    log_probs = mean_log_probs(mc_log_probs(net, x, learner.protocol.T, seed, dtype=dtype, each=count))
     parts = {"": slice(None), **{f"_{name}": idx for name, idx in learner.test_parts.items()}}
     measured = {name: measure(log_probs[idx], y[idx]) for name, idx in parts.items()}
     return {f"test_{k}{name}": m[k] for name, m in measured.items() for k in ("accuracy", "nll")}
@@ -535,10 +645,12 @@ def _new_net(learner, r):
 
 def _train(learner, r):
     "The network of round r, trained on all labels"
+    learner.progress.at("training")
     p, idx, net = learner.protocol, learner.pool.labelled, _new_net(learner, r)
     fit(net, take(learner.x, idx), learner.labels_N[idx], **schedule(p.schedule, len(idx)),
         seed=derive_seed(p.seed, "fit", r), batch=p.batch, lr=p.lr, weight_decay=p.weight_decay,
-        augment=AUGMENT[p.augment], dtype=DTYPES[p.dtype] or auto_dtype(learner.device))
+        augment=AUGMENT[p.augment], dtype=DTYPES[p.dtype] or auto_dtype(learner.device),
+        progress=partial(learner.progress.at, "training") if learner.progress.busy else None)
     return net
 
 def run_round(
@@ -552,6 +664,7 @@ def run_round(
     def seed(purpose): return derive_seed(p.seed, purpose, r)
     def lap(): clock.append(time.perf_counter()); return round(clock[-1] - clock[-2], 3)
 
+    learner.progress.at("measuring")
     train = evaluate(net, take(learner.x, idx), learner.labels_N[idx], p.T, seed("masks"), dtype=dtype)
     test = _measure_test(net, learner, seed("masks"), dtype)
     evaluate_seconds = lap()
@@ -559,7 +672,8 @@ def run_round(
     scores_N = torch.full((len(learner.x),), math.nan)
     batch = Batch(torch.tensor([], dtype=torch.int64), torch.tensor([]))
     if K:
-        how = dict(T=p.T, seed=seed("masks"), dtype=dtype)
+        how = dict(T=p.T, seed=seed("masks"), dtype=dtype,
+                   progress=partial(learner.progress.at, "scoring"))
         if p.race: pool_idx, scores = race(net, learner.x, pool_idx, p.score, K, keep=p.race, **how)
         else: scores = score_pool(net, learner.x, pool_idx, p.score, **how)
         scores_N[pool_idx] = scores
@@ -568,6 +682,13 @@ def run_round(
                 **test,
                 indices=batch.indices.tolist(), scores=batch.scores.tolist(), labels=[],
                 train_seconds=learner._trained[2], score_seconds=lap(), evaluate_seconds=evaluate_seconds), scores_N
+
+def _seconds_left(learner, rounds=None):
+    "Seconds of so many rounds, by the mean of those so far; none: of all that are left. 0: not known"
+    parts = ("train_seconds", "evaluate_seconds", "score_seconds")
+    spent = [sum(row.get(k, 0) for k in parts) for row in learner.record.rounds]
+    labels = max(0, (learner.protocol.n_final or len(learner.x)) - len(learner.pool.labelled))
+    return (rounds or math.ceil(labels/learner.protocol.K) + 1) * sum(spent) / max(1, len(spent))
 
 def header(
     config:dict, # every choice, with `score` and `seed`; `rows`, where the trial asks nothing: how many there will be
@@ -607,7 +728,7 @@ def run_trial(
     record=None, # path of the record; one that exists is continued; none: in memory
     per_class:int=2, # images of each class in the start set
     among=None, # indices the start set may be drawn from; none: the data's own `start_among`
-    progress:bool=True, # print a line a round?
+    progress:bool=True, # print a line a round, and show what is being done? False: print nothing
     **kwargs, # the rest of `Protocol`, and `net` and `device` of `Learner`
 )->Record:
     "One active-learning trial with the data set as oracle"
@@ -617,15 +738,18 @@ def run_trial(
                       classes=len(data.classes), n_final=n_final, seed=seed,
                       data=dict(data=data.name, fingerprint=data.fingerprint), **kwargs)
     if learner.record.complete and progress: print(f"{learner.record}: nothing to do")
+    learner._to_the_end = True
     while not learner.record.complete:
-        idx = learner.ask()
+        idx = learner.ask(progress)
         if len(idx): learner.tell(idx, data.y[idx])
-        if progress: print(round_line(learner.record.rounds[-1], n_final), flush=True)
+        left = 0 if learner.record.complete else _seconds_left(learner)
+        if progress: print(round_line(learner.record.rounds[-1], n_final, left), flush=True)
     return learner.record
 
 def round_line(
     row:dict, # a round of a record
     n_final:int|None=None, # labels at the end
+    seconds_left:float=0, # of the trial; 0: not said
 )->str:
     "A round in one line"
     of = f"/{n_final}" if n_final else ""
@@ -636,7 +760,8 @@ def round_line(
     labels = row.get("labels")   # none: nothing is asked, as where a training is measured after each epoch
     got = ("" if labels is None else "  end" if not labels else
            f"  acquired {', '.join(map(str, labels[:10]))}{', ...' if len(labels) > 10 else ''}")
-    return f"round {row['round']:3d}  {at}  {test}train {row['train_accuracy']:.1%}  {seconds} s{got}"
+    left = f"  {_about(seconds_left)} left" if seconds_left else ""
+    return f"round {row['round']:3d}  {at}  {test}train {row['train_accuracy']:.1%}  {seconds} s{left}{got}"
 
 # %% ../nbs/03_steps.ipynb #65c90a3d
 def check_parameters(

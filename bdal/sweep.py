@@ -231,7 +231,7 @@ def run(
             if state in ("finished", "refused"): return told("done" if state == "finished" else "failed", words)
             if not _wait_for_record(trial.record):
                 return told("elsewhere", f"{trial.record} is being written by another process")
-            os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+            os.environ.update(dict.fromkeys(_THREADS, str(threads)), BDAL_PROGRESS="0")   # we follow its record
             while True:
                 start += 1
                 try: _execute(trial); break

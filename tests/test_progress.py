@@ -1,0 +1,153 @@
+"Whoever waits sees life: in a log, on a terminal, in a notebook; and nothing of it is left."
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import torch
+from conftest import ROOT
+from torch import nn
+
+import bdal.steps
+from bdal.data import Data
+from bdal.steps import Learner, Progress, run_trial
+
+SLOW = """
+import time, torch
+from torch import nn
+from bdal.data import Data
+from bdal.steps import run_trial
+class Nap(nn.Module):
+    def forward(self, x):
+        if self.training: time.sleep(.13)
+        return x
+def net(seed): return nn.Sequential(nn.Flatten(), Nap(), nn.Linear(4, 8), nn.Dropout(.5), nn.Linear(8, 2))
+x, y = torch.arange(60*4).view(60, 1, 2, 2)/240, torch.arange(60) % 2
+data = Data("made up", x, y, x, y, ["even", "odd"])
+print("now", flush=True)
+run_trial(data, "bald", K=2, n_final=4, per_class=1, T=2, schedule="steps 16", net=net)
+"""
+ENV = {k: v for k, v in os.environ.items() if k not in ("PYTEST_CURRENT_TEST", "IN_TEST", "BDAL_PROGRESS")}   # ipykernel looks for the first
+ENV |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+FIRST = r"round 0: training( \d+/16, this part about \d s more|, for \d s)"   # before its first step, an optimizer is imported
+ROUNDS = r"round   0     2/4 labels .* s  about \d+ s left  acquired .*\nround   1     4/4 labels .* s  end\n"
+NET = dict(net=lambda seed: nn.Sequential(nn.Flatten(), nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 2)))
+x, y = torch.arange(60 * 4).view(60, 1, 2, 2) / 240, torch.arange(60) % 2
+DATA = Data("made up", x, y, x, y, ["even", "odd"])
+HOW = dict(score="bald", K=2, n_final=8, per_class=1, T=2, schedule="steps 20", **NET)
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    "No patience, so that short waits are spoken of"
+    monkeypatch.setattr("bdal.steps._FIRST", 0.001)
+    monkeypatch.setattr("bdal.steps._EVERY", 0.001)
+    monkeypatch.delenv("IN_TEST", raising=False)
+    monkeypatch.delenv("BDAL_PROGRESS", raising=False)
+
+
+def test_a_log_gets_whole_lines_the_first_within_two_seconds():
+    run = subprocess.Popen([sys.executable, "-c", SLOW], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    lines = [(line.decode(), time.monotonic()) for line in run.stdout]
+    assert run.wait() == 0 and not [line for line, _ in lines if "\r" in line]
+    (now, began), (life, seen), *rest = lines
+    assert now == "now\n" and re.match(FIRST, life)
+    assert seen - began < 3   # the Learner is made first
+    assert re.fullmatch(ROUNDS, "".join(line for line, _ in rest)), rest   # and no second line within ten seconds
+
+
+def test_a_terminal_gets_one_line_in_one_place():
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    run = subprocess.Popen([sys.executable, "-c", SLOW], env=ENV, stdout=theirs, stderr=theirs, close_fds=True)
+    os.close(theirs)
+    seen = b""
+    try:
+        while part := os.read(ours, 4096):
+            seen += part
+    except OSError:   # its other end is closed
+        pass
+    os.close(ours)
+    assert run.wait() == 0
+    seen = seen.decode().replace("\r\n", "\n")
+    assert len(re.findall(r"\rround 0: training \d+/16, this part about", seen)) > 1
+    assert re.search(r"\rround 1: training \d+/16, about \d s left", seen)
+    shown = [re.sub(r".*\r", "", line) for line in seen.splitlines(keepends=True)]
+    assert re.fullmatch("now\n" + ROUNDS, "".join(shown)), seen
+
+
+def test_an_executed_notebook_holds_nothing_of_it(tmp_path):
+    nbformat = pytest.importorskip("nbformat")
+    nb = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "language": "python", "display_name": "python3"}})
+    nb.cells.append(nbformat.v4.new_code_cell(SLOW.strip() + ";"))
+    nbformat.write(nb, tmp_path / "in.ipynb")
+    run = subprocess.run([sys.executable, "-m", "papermill", "--no-progress-bar", "in.ipynb", "out.ipynb"], cwd=tmp_path, env=ENV, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert len(re.findall("^" + FIRST, run.stderr, flags=re.M)) == 1 and "\r" not in run.stderr
+    outputs = json.loads((tmp_path / "out.ipynb").read_text())["cells"][0]["outputs"]
+    text = "".join("".join(o.get("text", ["something else"])) for o in outputs)
+    assert re.fullmatch("now\n" + ROUNDS, text), outputs
+
+
+def test_a_notebook_that_somebody_looks_at_shows_it_in_one_place(tmp_path, monkeypatch):
+    manager = pytest.importorskip("jupyter_client.manager")
+    manager, client = manager.start_new_kernel(kernel_name="python3", env=ENV, cwd=tmp_path)
+    try:
+        shown = []
+        client.execute_interactive(SLOW.strip() + ";", allow_stdin=True, output_hook=shown.append, timeout=60)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    drawn = [m for m in shown if "display" in m["msg_type"]]
+    assert [m["msg_type"] for m in drawn][0] == "display_data" and {m["msg_type"] for m in drawn[1:]} == {"update_display_data"}
+    assert len({m["content"]["transient"]["display_id"] for m in drawn}) == 1
+    texts = [m["content"]["data"]["text/plain"] for m in drawn]
+    assert re.match(FIRST, texts[0]) and "round 1: " in "".join(texts) and texts[-1] == ""
+    streams = "".join(m["content"]["text"] for m in shown if m["msg_type"] == "stream" and m["content"]["name"] == "stdout")
+    assert re.fullmatch("now\n" + ROUNDS, streams)
+
+
+def test_the_record_is_the_same(eager, capfd):
+    loud, said = run_trial(DATA, **HOW), capfd.readouterr()
+    quiet, unsaid = run_trial(DATA, **HOW, progress=False), capfd.readouterr()
+    assert "round 3: " in said.err and "round   3 " in said.out and unsaid == ("", "")
+    loud, quiet = ([{k: v for k, v in row.items() if "seconds" not in k} for row in r.rounds] for r in (loud, quiet))
+    assert loud == quiet
+
+
+@pytest.mark.parametrize("name", ["IN_TEST", "BDAL_PROGRESS"])
+def test_tests_and_sweeps_are_spared(name, eager, capfd, monkeypatch):
+    monkeypatch.setenv(name, "1" if name == "IN_TEST" else "0")
+    run_trial(DATA, **HOW)
+    said = capfd.readouterr()
+    assert said.err == "" and said.out.count("\n") == 4
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_it_ends_with_the_wait(error, eager, capfd, monkeypatch):
+    learner = Learner(DATA.x, K=2, start=([0, 1], [0, 1]), T=2, schedule="steps 20", **NET)
+
+    def fail(*args, **kwargs):
+        time.sleep(0.1)
+        raise error
+
+    monkeypatch.setattr(bdal.steps, "score_pool", fail)
+    before = threading.active_count()
+    with pytest.raises(error):
+        learner.ask()
+    assert threading.active_count() == before and "round 0: " in capfd.readouterr().err
+    time.sleep(0.1)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_front_end_that_goes_away_takes_no_trial_with_it(eager, monkeypatch):
+    def gone(text):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(bdal.steps, "_front_end", lambda: (gone, 0.01))
+    with Progress().waiting(True):
+        time.sleep(0.05)
