@@ -122,7 +122,8 @@ def neighbours(d):
     return f"""## Busy neighbours
 
 The same round while other processes spin, one a core; by OMP_NUM_THREADS: unset, {', '.join(str(t) for t in ways if t)}.
-Each cell is a process of its own, those of a row take turns. Median seconds of a round, of {b['runs']} (of which training); times the best of the row.
+Each cell is a process of its own, those of a row take turns.
+Median seconds of a round, of {b['runs']} (of which training); times the best of the row.
 
 {table(['', *map(threads, ways)], *rows)}
 
@@ -218,8 +219,8 @@ def sweep(d):
     return f"""## A sweep
 
 `sweep.py`: {s['trials']} small trials of nbs/05_bald (all 60,000 images, T = 5, three rounds), once one after the
-other and once on {s['jobs']} jobs: {s['one']:.0f} and {s['many']:.0f} seconds, {s['one'] / s['many']:.2f} times as fast, the same records.
-(One run of each, in this order: the first also warmed the disk's cache.)"""
+other and once on {s['jobs']} jobs: {s['one']:.0f} and {s['many']:.0f} seconds, {s['one'] / s['many']:.2f} times as fast,
+the same records. (One run of each, in this order: the first also warmed the disk's cache.)"""
 
 
 SECTIONS = dict(before=before, trial=trial, neighbours=neighbours, scoring=scoring, costs=costs, methods=methods, memory=memory,
