@@ -23,6 +23,8 @@ def busy(n):
     spinning = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(n)]
     try:
         yield
+        if any(process.poll() is not None for process in spinning):
+            raise SystemExit("a busy process was ended by somebody else: the row was not busy to its end")
     finally:
         for process in spinning:
             process.kill()
