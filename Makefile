@@ -67,8 +67,10 @@ report: setup  ## results/REPORT.md, tables, figures and the first page, from th
 		$$(.venv-peers/bin/python -c "import site; print(site.getsitepackages()[0])")/bdal-main.pth
 	.venv-peers/bin/python -m pip install --quiet baal==2.1.0 batchbald_redux==2.0.5
 	touch $@
-bench: .venv-peers/ready  ## speed and memory, beside baal and batchbald_redux (half an hour, on a quiet machine)
-	for part in scoring costs methods memory trial; do .venv-peers/bin/python benchmarks/$$part.py && echo || exit 1; done
+# Each part writes benchmarks/out/PART.json. QUICK=--quick: tiny sizes, a page in benchmarks/out/quick.
+bench: .venv-peers/ready  ## speed and memory, beside 0.1.0, baal and batchbald_redux (three quarters of an hour, on a quiet machine)
+	for part in scoring before costs methods memory neighbours trial report; do \
+		.venv-peers/bin/python benchmarks/$$part.py $(QUICK) && echo || exit 1; done
 
 # The docs' own tools come on top of the environment, when first asked for.
 $(VENV)/docs-ready: $(VENV)/ready

@@ -1,7 +1,10 @@
 """Sample-images a second of MC dropout: bdal beside its peers, on the same network, weights and images, alternating.
 
+    python benchmarks/scoring.py [--n 4000] [--runs 5] [--quick]
+
 `make bench` runs this in an environment of its own, which has the peers too."""
 import argparse
+import importlib.util
 import platform
 import resource
 import statistics
@@ -17,6 +20,7 @@ from torch import nn
 
 from bdal.data import balanced_start, mnist
 from bdal.model import bayesian_cnn, fit, mc_log_probs
+from report import BAAL, REDUX, save
 
 T = 20
 
@@ -101,8 +105,8 @@ WAYS = {
     "bdal, float32": bdal,
     "bdal, bfloat16": lambda net, x: bdal(net, x, torch.bfloat16),
     "torch, loop over T": torch_loop,
-    "baal 2.1.0, caching": baal,
-    "batchbald_redux 2.0.5": batchbald,
+    BAAL: baal,
+    REDUX: batchbald,
     "limit: thinned convolutions alone, float32": limit,
     "limit: thinned convolutions alone, bfloat16": lambda net, x: limit(net, x, torch.bfloat16),
 }
@@ -140,7 +144,7 @@ def best_batch(name, way, net, x):
         way(net, x[:1000], batch=batch)
         tried[batch] = time.perf_counter() - t
     best = min(tried, key=tried.get)
-    print(f"{name}: best batch size {best}", file=sys.stderr)
+    print(f"{name}: best batch size {best}", file=sys.stderr, flush=True)
     return lambda net, x: way(net, x, batch=best)
 
 
@@ -155,30 +159,37 @@ def main():
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--n", type=int, default=4000, help="images")
     args.add_argument("--runs", type=int, default=5, help="alternating runs of each way")
+    args.add_argument("--quick", action="store_true", help="tiny, to see that it works")
     args.add_argument("--memory", choices=WAYS, help="print the peak memory of one way, and end")
     args = args.parse_args()
     if args.memory:
         return print(f"{memory(args.memory, args.n):.0f}")
+    if args.quick:
+        args.n, args.runs = 200, 2
+    for name, module in {BAAL: "baal", REDUX: "batchbald_redux"}.items():
+        if importlib.util.find_spec(module) is None:
+            print(f"{module} is not installed here (make bench has it): left out", file=sys.stderr)
+            del WAYS[name]
     net, x = trained()
     for name, way in WAYS.items():
         assert tuple(way(net, x[:300]))[0] == 300, name  # warm up, and see that it predicts
-    for name in ("torch, loop over T", "baal 2.1.0, caching", "batchbald_redux 2.0.5"):
-        WAYS[name] = best_batch(name, WAYS[name], net, x)
+    for name in ("torch, loop over T", BAAL, REDUX):
+        if name in WAYS and not args.quick:
+            WAYS[name] = best_batch(name, WAYS[name], net, x)
     seconds = {name: [] for name in WAYS}
     for _ in range(args.runs):
         for name, way in WAYS.items():
             t = time.perf_counter()
             way(net, x[: args.n])
             seconds[name].append(time.perf_counter() - t)
-    speed = {name: T * args.n / statistics.median(s) for name, s in seconds.items()}
-    print(f"{machine()}; {args.n:,} images, T = {T}, network of the notebooks with p = 0.5; "
-          f"median of {args.runs} alternating runs [fastest, slowest]\n")
-    print("| | sample-images a second | times baal | times batchbald_redux | peak memory, MiB |\n|---|---|---|---|---|")
+    rows = []
     for name, s in seconds.items():
         command = [sys.executable, __file__, "--memory", name, "--n", str(args.n)]
-        peak = "" if name.startswith("limit") else subprocess.run(command, capture_output=True, text=True).stdout.split()[-1]
-        print(f"| {name} | {speed[name]:,.0f} [{T*args.n/min(s):,.0f}, {T*args.n/max(s):,.0f}] "
-              f"| {speed[name]/speed['baal 2.1.0, caching']:.1f} | {speed[name]/speed['batchbald_redux 2.0.5']:.1f} | {peak} |")
+        peak = None
+        if not name.startswith("limit"):
+            peak = float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1])
+        rows.append(dict(name=name, seconds=s, peak=peak))
+    save("scoring", dict(machine=machine(), n=args.n, runs=args.runs, T=T, rows=rows), args.quick)
 
 
 if __name__ == "__main__":

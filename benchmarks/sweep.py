@@ -1,6 +1,6 @@
 """A sweep on two jobs, against the same trials in sequence.
 
-    python benchmarks/sweep.py            # four studies x three small trials of 05_bald, twice; ten minutes or so on two free cores
+    python benchmarks/sweep.py [--quick]   # four studies x three small trials of 05_bald, twice; ten minutes on two free cores
 
 The trials are real: all 60,000 images in the pool, T=5, three rounds. Both ways must leave the same records.
 """
@@ -14,27 +14,31 @@ import tempfile
 import time
 from pathlib import Path
 
+from report import save
+
 ROOT = Path(__file__).parent.parent
 STUDY = """
 [{score}]
 notebook = "05_bald.ipynb"
 trials = {trials}
-parameters = {{score = "{score}", K = 10, n_final = 40, T = 5, schedule = "steps 100"}}
+parameters = {{score = "{score}", K = 10, n_final = {n_final}, T = 5, schedule = "steps {steps}"}}
 """
 SCORES = ("random", "margin", "entropy", "bald")
 
 
-def swept(jobs, trials):
+def swept(jobs, **study):
     "Seconds that a sweep took in a new folder, and its records without times and host"
     folder = Path(tempfile.mkdtemp())
     (folder / "nbs").mkdir()
     shutil.copy(ROOT / "nbs" / "05_bald.ipynb", folder / "nbs")
-    (folder / "nbs" / "studies.toml").write_text("".join(STUDY.format(score=s, trials=trials) for s in SCORES))
+    (folder / "nbs" / "studies.toml").write_text("".join(STUDY.format(score=s, **study) for s in SCORES))
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import sys; from bdal.sweep import main; sys.exit(main())", "all", "--jobs", str(jobs)], cwd=folder, env=env, check=True)
+    code = "import sys; from bdal.sweep import main; sys.exit(main())"
+    subprocess.run([sys.executable, "-c", code, "all", "--jobs", str(jobs)], cwd=folder, env=env, stdout=sys.stderr, check=True)
     seconds = time.perf_counter() - began
-    lines = {p.relative_to(folder): re.sub(rb'"versions": .*|"(train|score|evaluate)_seconds": [-0-9.e]+', b"", p.read_bytes()) for p in sorted((folder / "results").rglob("*.jsonl"))}
+    moving = rb'"versions": .*|"(train|score|evaluate)_seconds": [-0-9.e]+'
+    lines = {p.relative_to(folder): re.sub(moving, b"", p.read_bytes()) for p in sorted((folder / "results").rglob("*.jsonl"))}
     shutil.rmtree(folder)
     return seconds, lines
 
@@ -43,13 +47,16 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="tiny, to see that it works")
     a = parser.parse_args()
     from bdal.data import unpack_mnist
+    from scoring import machine
 
     unpack_mnist()
-    (one, records), (many, others) = swept(1, a.trials), swept(a.jobs, a.trials)
-    assert records == others and len(records) == len(SCORES) * a.trials
-    print(f"{len(records)} trials: {one:.0f} s in sequence, {many:.0f} s on {a.jobs} jobs: {one / many:.2f} times as fast; the same records")
+    study = dict(trials=1, n_final=30, steps=5) if a.quick else dict(trials=a.trials, n_final=40, steps=100)
+    (one, records), (many, others) = swept(1, **study), swept(a.jobs, **study)
+    assert records == others and len(records) == len(SCORES) * study["trials"]
+    save("sweep", dict(machine=machine(), jobs=a.jobs, trials=len(records), one=one, many=many), a.quick)
 
 
 if __name__ == "__main__":
