@@ -49,7 +49,7 @@ def serve():
                 start = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[: new["labels"]]
             test = data.x_test[: new["test"]], data.y_test[: new["test"]]
             learner = Learner(x, "bald", 10, (start, y[start]), test=test, classes=10,
-                              n_final=new["n_final"], schedule=f"steps {new['steps']}", race=0.08,
+                              n_final=new["n_final"], schedule=f"steps {new['steps']}", race=0.08, p=(0.25, 0.25, 0.5),
                               data=dict(data="mnist", fingerprint=data.fingerprint))
         idx = learner.ask()
         if len(idx):

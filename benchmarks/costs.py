@@ -9,7 +9,7 @@ import time
 import torch
 
 from bdal.data import mnist, stream
-from bdal.model import auto_dtype, bayesian_cnn, fit
+from bdal.model import AUGMENT, auto_dtype, bayesian_cnn, fit
 from bdal.scoring import race, score_pool
 from bdal.steps import Protocol
 from report import HERE, OUT, save
@@ -20,9 +20,9 @@ DATA = mnist()
 ORDER = torch.randperm(60_000, generator=stream(0, "costs"))
 
 
-def train(n, seed=0, steps=300):
+def train(n, seed=0, steps=300, augment="none"):
     net = bayesian_cnn(p=P.p, seed=seed)
-    fit(net, DATA.x[ORDER[:n]], DATA.y[ORDER[:n]], steps=steps, batch=P.batch, lr=P.lr)
+    fit(net, DATA.x[ORDER[:n]], DATA.y[ORDER[:n]], steps=steps, batch=P.batch, lr=P.lr, augment=AUGMENT[augment])
     return net
 
 
@@ -55,6 +55,7 @@ def main():
     net = train(500, steps=steps)
     score(net, 1000), raced(net, 1000)
     parts = seconds(runs, **{"all exactly": lambda: score(net, pool), "a race": lambda: raced(net, pool)})
+    augmented = seconds(runs, **{name: lambda name=name: train(500, steps=steps, augment=name) for name in AUGMENT})
     sizes = [n // small for n in (7_500, 15_000, 30_000, 59_500)]
     grows = {
         "images in the pool": (sizes, lambda N: score(net, N), lambda N: raced(net, N)),
@@ -75,7 +76,7 @@ def main():
         ax.legend(frameon=False)
     for ax, title in zip(axes, (f"{pool:,} and less, T = 20", f"{10_000 // small:,} images", f"{steps} training steps")):
         ax.set_title(title)
-    save("costs", dict(machine=machine(), runs=runs, runs_each=each, pool=pool, parts=parts, grows=rows), args.quick)
+    save("costs", dict(machine=machine(), runs=runs, runs_each=each, pool=pool, parts=parts, steps=steps, augmented=augmented, grows=rows), args.quick)
     fig.savefig((OUT / "quick" if args.quick else HERE) / "costs.png", dpi=150)
 
 

@@ -170,6 +170,7 @@ def costs(d):
     points_are = f", median of {c['runs_each']} runs" if c["runs_each"] > 1 else ", one run"
     exact, race = c["parts"]["all exactly"], c["parts"]["a race"]
     points = lines["images in the pool", "race"]
+    steps = ", ".join(f"{1000 * median(s) / c['steps']:.1f} ({name})" for name, s in c["augmented"].items())
     (n, first), (N, last) = points[0], points[-1]
     return f"""## How costs grow
 
@@ -182,7 +183,8 @@ Each point below by itself{points_are}.
 ![Seconds against images in the pool, samples and labels](costs.png)
 
 The race takes {last / first:.1f} times the time for {N / n:.1f} times the images.
-Training does a fixed number of steps: its cost stops growing where a mini-batch is full."""
+Training does a fixed number of steps: its cost stops growing where a mini-batch is full.
+At 500 labels a step takes {steps} ms, by augmentation."""
 
 
 def methods(d):

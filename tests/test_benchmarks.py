@@ -27,7 +27,7 @@ def made_up(slow=10.0):
             for busy in (0, 1, 2) for t in (None, 1, 2)]),
         scoring=dict(**about, n=1000, T=20, rows=[
             dict(name=name, seconds=[s], peak=None if "limit" in name else 50.0) for name, s in took.items()]),
-        costs=dict(**about, runs_each=1, pool=59_500, parts={"all exactly": [8.0], "a race": [4.0]}, grows=[
+        costs=dict(**about, runs_each=1, pool=59_500, augmented=dict(none=[3.0], elastic=[3.3]), parts={"all exactly": [8.0], "a race": [4.0]}, grows=[
             dict(what="images in the pool", way=way, at=n, seconds=n / 1e4)
             for way in ("exact", "race") for n in (7_500, 15_000)]),
         methods=dict(**about, images=20_000, T=20, rows=[dict(random=0, margin=1.0, bald=2.0)]),
@@ -51,7 +51,7 @@ def test_ratios_are_those_of_the_measurements(tmp_path):
                  "At worst it takes 1.00 (default), 1.00 (1 thread), 1.60 (2 threads)",
                  "| bdal, bfloat16 | 20,000 [20,000, 20,000] | 8.0 | 6.0 | 50 |",
                  "2.00 times as long as this, which is 8.0 times baal",
-                 "2.0 times the time for 2.0 times the images", "A CPU, torch 0."):
+                 "2.0 times the time for 2.0 times the images", "a step takes 10.0 (none), 11.0 (elastic) ms", "A CPU, torch 0."):
         assert line in page, line
     assert "A sweep" not in page
 
