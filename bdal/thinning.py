@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 import torch.nn.functional as F
-from .model import ConsistentDropout, ConsistentDropout2d, sampling, _pass_once
+from .model import ConsistentDropout, ConsistentDropout2d, sampling, using_threads, _pass_once
 
 # %% auto #0
 __all__ = ['POINTWISE', 'POOLING', 'NORMS', 'HOMOGENEOUS', 'kept', 'thin', 'thinned_log_probs', 'cannot_thin']
@@ -276,11 +276,8 @@ def thinned_log_probs(
             log_probs = h.permute(2, 0, 1).float().log_softmax(-1)
             return each(log_probs) if each else log_probs
     threads = torch.get_num_threads()
-    if device.type != "cpu" or threads == 1 or len(x) <= chunk: return torch.cat([run(x_B) for x_B in x.split(chunk)])
-    try:
-        torch.set_num_threads(1)
-        with ThreadPoolExecutor(threads) as pool: return torch.cat(list(pool.map(run, x.split(chunk))))
-    finally: torch.set_num_threads(threads)
+    if device.type != "cpu" or threads == 1: return torch.cat([run(x_B) for x_B in x.split(chunk)])
+    with using_threads(1), ThreadPoolExecutor(threads) as pool: return torch.cat(list(pool.map(run, x.split(chunk))))
 
 def cannot_thin(
     net:nn.Module, # a network

@@ -144,3 +144,22 @@ def test_threads_that_train_are_yours_if_you_set_them():
 
     assert said("")[0] == "1" and said("", OMP_NUM_THREADS="2") == ["2", "2"]
     assert said("torch.set_num_threads(3);") == ["3", "3"]
+
+
+def test_a_trial_has_the_same_bits_on_any_number_of_cores():
+    "One thread trains, and scoring is cut into the same chunks whoever does them"
+    import subprocess
+    import sys
+
+    code = """
+import hashlib
+from bdal.data import Data, mnist
+from bdal.steps import run_trial
+d = mnist()
+small = Data("mnist-1000", d.x[:1000], d.y[:1000], d.x_test[:200], d.y_test[:200], d.classes)
+record = run_trial(small, "bald", 5, 30, T=4, schedule="steps 15", race=.2, progress=False)
+print(hashlib.sha256(repr([{k: v for k, v in row.items() if "seconds" not in k} for row in record.rounds]).encode()).hexdigest())
+"""
+    clean = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    found = {subprocess.run([sys.executable, "-c", code], env={**clean, **env}, capture_output=True, text=True, check=True).stdout for env in ({}, dict(OMP_NUM_THREADS="1"))}
+    assert len(found) == 1
