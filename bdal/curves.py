@@ -26,7 +26,7 @@ def results_folder()->Path:
     raise FileNotFoundError(f"no folder 'results' beside a settings.ini in {here} or above it; "
                             "run this inside a clone of the project")
 
-RECORDS = "v0.1" # protocol 1; the pages move to protocol 2, whose records lie in `results` itself, when those are complete
+RECORDS = "v0.1" # of protocol 1; those of protocol 2 lie in `results` itself, and the pages move there when all are run
 
 def records_folder()->Path:
     "Where the records lie that the project's pages are drawn from"

@@ -209,7 +209,7 @@ def auto_dtype(
     return torch.bfloat16 if native else torch.float32
 
 def _batches(n, batch, epochs, steps, generator):
-    "The indices of each mini-batch: a permutation of n an epoch, cut evenly, until the epochs or the steps are over"
+    "The indices of each mini-batch: an epoch is a permutation of n, cut evenly"
     done = 0
     for _ in range(epochs if steps is None else steps):
         for idx in torch.randperm(n, generator=generator).tensor_split(-(-n // batch)):
@@ -232,7 +232,8 @@ def fit_threads(
     if _THREADS_ARE_SET or threads == 1 or threads != _THREADS_AT_IMPORT: return threads
     from torch.utils.flop_counter import FlopCounterMode
     was_training, one = net.training, x[:1].clone().to(next(net.parameters()).device)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as count: net.eval()(one)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as count:
+        net.eval()(one)
     net.train(was_training)
     return threads if count.get_total_flops()/2 * min(batch, len(x)) >= LARGE else 1
 
@@ -250,7 +251,8 @@ def using_threads(
 def _basis(h, w, knots):
     "u, v, 1, and the bicubic bump around each knot, at every pixel: [3 + knots**2, h*w]"
     places = F.affine_grid(torch.eye(2, 3)[None], [1, 1, h, w], align_corners=False).flatten(0, 2).T
-    bumps = F.interpolate(torch.eye(knots**2).unflatten(1, (1, knots, knots)), (h, w), mode="bicubic", align_corners=True)
+    knots_alone = torch.eye(knots**2).unflatten(1, (1, knots, knots))
+    bumps = F.interpolate(knots_alone, (h, w), mode="bicubic", align_corners=True)
     return torch.cat([places, torch.ones(1, h*w), bumps.flatten(1)])
 
 def affine(
@@ -262,7 +264,8 @@ def affine(
     knots:int=5, # of the grid of displacements, along each side
 )->torch.Tensor: # as many, the same shape
     "Each image turned, moved, scaled and bent a little, each differently, by torch's global random numbers"
-    turn, size, dx, dy = (2*torch.rand(4, len(x)) - 1) * torch.tensor([math.radians(degrees), scale, shift, shift])[:, None]
+    bounds = torch.tensor([math.radians(degrees), scale, shift, shift])
+    turn, size, dx, dy = (2*torch.rand(4, len(x)) - 1) * bounds[:, None]
     a, b = turn.cos() * (1 + size), turn.sin() * (1 + size)
     map_B = torch.stack([a, -b, 2*dx, b, a, 2*dy], 1).view(-1, 2, 3)
     if bend: map_B = torch.cat([map_B, bend*torch.randn(len(x), 2, knots**2)], 2)

@@ -40,9 +40,9 @@ def schedule(
                      "give 'steps 400', 'epochs 10' (any number from 1), or 'heuristic'")
 
 # %% ../nbs/03_steps.ipynb #a63a0a0b
-RECIPES = dict(
-    plain=dict(schedule="steps 300", augment="none", p=(0.1, 0.1, 0.5), batch=64, lr=1e-2, weight_decay=0.3),
-    augmented=dict(schedule="steps 1200", augment="elastic", p=(0.1, 0.1, 0.5), batch=64, lr=1e-2, weight_decay=1e-2))
+_BOTH = dict(p=(0.1, 0.1, 0.5), batch=64, lr=1e-2)
+RECIPES = dict(plain=dict(schedule="steps 300", augment="none", weight_decay=0.3, **_BOTH),
+               augmented=dict(schedule="steps 1200", augment="elastic", weight_decay=1e-2, **_BOTH))
 
 # %% ../nbs/03_steps.ipynb #d8df717d
 FORMAT = 1 # of the record; another number is another meaning
@@ -95,7 +95,8 @@ class Record:
         self.path, self._file = Path(path) if path else None, None
         self.header:Any = None   # a dict, once started
         self.rounds, self._torn = list[dict](), b""
-        self._moved, self._longer = dict[str, Any](), dict[str, Any]()   # what the next round says of a new host, of a new end
+        self._moved = dict[str, Any]()   # what the next round says of a new host
+        self._longer = dict[str, Any]()   # and of a new end
         if self.path and self.path.exists():
             if not self.path.is_file(): raise ValueError(f"{self.path} is not a file; give another path")
             self._parse(self.path.read_bytes())
@@ -150,8 +151,8 @@ class Record:
         if differ == ["n_final"] and self.can_extend(here["n_final"]): return True
         if differ: self.close()
         if "protocol" in differ:
-            raise ValueError(f"{self.path} is a record of protocol {self.protocol}, and this bdal continues those of protocol "
-                             f"{PROTOCOL}; give another path. To take its labels along, begin the other with "
+            raise ValueError(f"{self.path} is a record of protocol {self.protocol}, and this bdal continues those of "
+                             f"protocol {PROTOCOL}; give another path. To take its labels along, begin the other with "
                              "start=Record(path).known")
         if differ:
             raise ValueError(f"{self.path} is the record of another trial: "
@@ -162,7 +163,7 @@ class Record:
 
     def can_extend(self,
         n_final:int|None, # labels at which to stop; none: when the pool is empty
-    )->bool: # False also where the last question was cut short to end at the old number, as a longer trial's would not be
+    )->bool: # False also where the last question was cut short to end at the old number
         "Would a trial to so many labels begin with these rounds?"
         config, asked = self.header["config"], [row for row in self.rounds if row.get("indices")]
         old = config.get("n_final")
@@ -244,7 +245,8 @@ class Record:
     def known(self)->tuple: # indices and labels, lists: the start set and all that was told
         "What is labelled: a `start` for another Learner"
         config = self.header["config"]
-        return tuple(sum((row.get(k, []) for row in self.rounds), config.get(f"start_{k}", [])) for k in ("indices", "labels"))
+        def all_of(k): return sum((row.get(k, []) for row in self.rounds), config.get(f"start_{k}", []))
+        return all_of("indices"), all_of("labels")
 
     @property
     def complete(self)->bool: # has the trial reached its last round?
@@ -279,7 +281,8 @@ def _git_commit():
 def _describe(device, threads=None):
     "A device in words, with the threads that train on it"
     if device.type == "cuda": return f"cuda: {torch.cuda.get_device_name(device)}"
-    return f"{device.type}: {platform.machine()}, {threads or fit_threads(bayesian_cnn(), torch.zeros(1, 1, 28, 28))} threads"
+    threads = threads or fit_threads(bayesian_cnn(), torch.zeros(64, 1, 28, 28))
+    return f"{device.type}: {platform.machine()}, {threads} threads"
 
 # %% ../nbs/03_steps.ipynb #f6fab3f1
 DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
@@ -319,9 +322,9 @@ class Protocol:
             if isinstance(v, bool) or not isinstance(v, int) or v < low:
                 raise ValueError(f"{name} is {v!r}; give a whole number from {low}")
         for name in ("coldness", "lr", "weight_decay"):
-            v, least = getattr(self, name), "from 0" if name == "weight_decay" else "above 0"
-            if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < float("inf") or not v and "above" in least:
-                raise ValueError(f"{name} is {v!r}; give a number {least}")
+            v, zero = getattr(self, name), name == "weight_decay"   # which may be none at all
+            if isinstance(v, bool) or not isinstance(v, (int, float)) or not (0 < v < float("inf") or zero and v == 0):
+                raise ValueError(f"{name} is {v!r}; give a number {'from' if zero else 'above'} 0")
         if isinstance(self.race, np.floating): object.__setattr__(self, "race", float(self.race))
         if self.race is not None and (isinstance(self.race, bool) or not isinstance(self.race, (int, float))
                                       or not (0 < self.race <= 1 and self.selector == "top_k")):
@@ -716,7 +719,8 @@ def _header(learner, data):
               "start_indices": start.tolist(), "start_labels": learner.labels_N[start].tolist(),
               "net": ("bayesian_cnn" if isinstance(net, partial) and net.func is _default_net
                       else f"{getattr(net, '__qualname__', type(net).__name__)}, {learner.net_in_words}")}
-    return header(config, learner.device, DTYPES[learner.protocol.dtype] or auto_dtype(learner.device), learner.threads)
+    dtype = DTYPES[learner.protocol.dtype] or auto_dtype(learner.device)
+    return header(config, learner.device, dtype, learner.threads)
 
 # %% ../nbs/03_steps.ipynb #d9ff6dca
 def run_trial(

@@ -140,10 +140,11 @@ class Trial:
         except (ValueError, OSError) as e: return "refused", str(e), None
         if not record.header: return "new", "new", None
         if record.protocol != PROTOCOL:
-            return "refused", f"{self.record} is a record of protocol {record.protocol}, not {PROTOCOL}; move it away", None
+            return "refused", (f"{self.record} is a record of protocol {record.protocol}, not {PROTOCOL}; "
+                               "move it away"), None
         there, here = record.header["config"], {**self.parameters, "seed": self.seed}
-        # nothing may be written as none, as an empty text or list, or as 0
-        differ = [k for k, v in here.items() if k in there and there[k] != v and (there[k] not in (None, "", "none", [], 0) or v)
+        nothing = (None, "", "none", [], 0)   # may be written in any of these ways
+        differ = [k for k, v in here.items() if k in there and there[k] != v and (there[k] not in nothing or v)
                   and (k in self.given or k == "seed" or v not in (None, "", []))]
         if differ == ["n_final"] and record.can_extend(here["n_final"]):
             return "begun", f"complete at {there['n_final']} labels, to be extended to {here['n_final']}", record

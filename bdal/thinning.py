@@ -40,9 +40,11 @@ def _conv(a, conv, pool, product, planes, whole=False):
     pieces = []
     for top in range(0, height, rows_at_once):
         rows = min(rows_at_once, height - top)
-        if whole: parts = product(_patches(a, kernel, step, top, rows, width)).unbind(-3)
-        else: parts = (product(_patches(a[:, dy*conv.stride[0]:, dx*conv.stride[1]:], kernel, step, top, rows, width))
-                       for dy in range(pool) for dx in range(pool))
+        def patches(dy=0, dx=0):
+            moved = a[:, dy*conv.stride[0]:, dx*conv.stride[1]:]
+            return _patches(moved, kernel, step, top, rows, width)
+        if whole: parts = product(patches()).unbind(-3)
+        else: parts = (product(patches(dy, dx)) for dy in range(pool) for dx in range(pool))
         pieces.append(_max_in_place(parts).unflatten(-1, (rows, width, a.shape[-1])))
     return torch.cat(pieces, -3) if len(pieces) > 1 else pieces[0]
 
@@ -277,7 +279,8 @@ def thinned_log_probs(
             return each(log_probs) if each else log_probs
     threads = torch.get_num_threads()
     if device.type != "cpu" or threads == 1: return torch.cat([run(x_B) for x_B in x.split(chunk)])
-    with using_threads(1), ThreadPoolExecutor(threads) as pool: return torch.cat(list(pool.map(run, x.split(chunk))))
+    with using_threads(1), ThreadPoolExecutor(threads) as pool:
+        return torch.cat(list(pool.map(run, x.split(chunk))))
 
 def cannot_thin(
     net:nn.Module, # a network
