@@ -21,7 +21,7 @@ $(VENV)/ready: settings.ini setup.py pyproject.toml
 	touch $@
 setup: $(VENV)/ready  ## an environment with everything, in .venv
 
-# Only the cells' own output is shown, and what is being done. A run that was stopped goes on; a complete one begins anew.
+# The cells' own output is shown, and what is being done. A run that was stopped goes on; a complete one begins anew.
 bald: setup  ## the main job: BALD chooses digits, one at a time (K=1); real MNIST, a few minutes
 	@mkdir -p runs
 	@$(BIN)/python -c 'from bdal.steps import Record; r = Record("runs/bald-k$(K).jsonl"); r.complete and r.path.unlink()'
