@@ -143,7 +143,7 @@ class Trial:
             return "refused", (f"{self.record} is a record of protocol {record.protocol}, not {PROTOCOL}; "
                                "move it away"), None
         there, here = record.header["config"], {**self.parameters, "seed": self.seed}
-        nothing = (None, "", "none", [], 0)   # may be written in any of these ways
+        nothing:tuple = (None, "", "none", [], 0)   # may be written in any of these ways
         differ = [k for k, v in here.items() if k in there and there[k] != v and (there[k] not in nothing or v)
                   and (k in self.given or k == "seed" or v not in (None, "", []))]
         if differ == ["n_final"] and record.can_extend(here["n_final"]):
