@@ -83,7 +83,7 @@ def test_verdicts_are_those_of_the_records(made):
     assert abs(float(later["mean"]) - 1) < 0.2 and later["n"] == "8"
     summary = next(line for line in text.splitlines() if line.startswith("Of ")).replace("*", "")
     assert next(line for line in text.splitlines() if "| Of the reference study's" in line).split("|")[2].strip() in summary
-    assert "8 of 10 planned (1 more have not come so far)" in text
+    assert "| 8 (1 more have not come so far) |" in text
     figures = {p.stem for p in folder.glob("*.png")}
     assert figures == {"BDAL_setup_acc_and_nll", "random_aq_k10", "margin_sampling_acc", "bald_acc", "all_acc"}
     assert text.count("](") > len(figures) and all((folder / target).exists() for target in (t.split(")")[0] for t in text.split("](")[1:]) if not target.startswith("https://"))
