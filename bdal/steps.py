@@ -436,7 +436,7 @@ class Progress:
         finally:
             self.busy = False
             over.set()
-            if thread: thread.join()
+            if thread and thread.is_alive(): thread.join()   # an interrupt may have come before it began
 
     def _show(self, over, draw, every):
         "Until it is over, say how far we are; then take it away"

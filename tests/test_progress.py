@@ -160,3 +160,22 @@ def test_a_front_end_that_goes_away_takes_no_trial_with_it(eager, monkeypatch):
     monkeypatch.setattr(bdal.steps, "_front_end", lambda: (gone, 0.01))
     with Progress().waiting(True):
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before the thread began", "after it began"])
+def test_an_interrupt_while_the_thread_is_started_stays_an_interrupt(monkeypatch, begun):
+    "Ctrl-C within Thread.start: a KeyboardInterrupt comes out, nothing is drawn, and no thread is left"
+    drawn, start = [], threading.Thread.start
+
+    def interrupted(thread):
+        if begun:
+            start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bdal.steps, "_front_end", lambda: (drawn.append, 0.5))
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        with Progress().waiting(True):
+            pass
+    assert not [text for text in drawn if text] and threading.active_count() == before
