@@ -14,8 +14,8 @@ import torch
 import bdal
 
 # %% auto #0
-__all__ = ['derive_seed', 'stream', 'seeded', 'as_inputs', 'as_pool', 'take', 'Data', 'bdal_home', 'unpack_mnist', 'mnist',
-           'show_images', 'torchvision_data', 'repeated', 'balanced_start', 'Pool']
+__all__ = ['derive_seed', 'stream', 'seeded', 'as_inputs', 'as_pool', 'take', 'as_html', 'Data', 'bdal_home', 'write_whole',
+           'unpack_mnist', 'mnist', 'show_images', 'torchvision_data', 'repeated', 'balanced_start', 'Pool']
 
 # %% ../nbs/00_data.ipynb #2427b86e
 def derive_seed(
@@ -136,7 +136,7 @@ def _unpack(dataset):
     return x, np.array([y.item() if torch.is_tensor(y) else y for _, y in items])
 
 # %% ../nbs/00_data.ipynb #354c8f7b
-def _as_html(
+def as_html(
     rows:dict, # heading -> text, both plain
     below:str="", # HTML after the table
 )->str:
@@ -228,7 +228,7 @@ class Data:
                 f"inputs {list(self.x.shape[1:])}, {len(self.classes)} classes, fingerprint {self.fingerprint}")
     def _repr_html_(self):
         names = ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
-        return _as_html({"data": self.name, "pool": f"{len(self.x):,} inputs {list(self.x.shape[1:])}",
+        return as_html({"data": self.name, "pool": f"{len(self.x):,} inputs {list(self.x.shape[1:])}",
                          "to test": f"{len(self.x_test):,}", "classes": f"{len(self.classes)}: {names}",
                          "fingerprint": self.fingerprint}, below=_strip(self.x[:10]))
 
@@ -247,7 +247,10 @@ def bdal_home()->Path:
     "The folder for data: the environment variable BDAL_HOME, or ~/.cache/bdal"
     return Path(os.environ.get("BDAL_HOME") or "~/.cache/bdal").expanduser()
 
-def _write_whole(path, content):
+def write_whole(
+    path:Path, # file
+    content:bytes, # of the file
+):
     "Write a file so that nobody ever sees a part of it"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -276,7 +279,7 @@ def unpack_mnist(
             content = source.read_bytes()
             if hashlib.sha256(content).hexdigest() != sha_packed:
                 raise ValueError(f"{source} is damaged ({len(content):,} bytes, wrong SHA-256); install bdal again")
-            _write_whole(target, lzma.decompress(content))
+            write_whole(target, lzma.decompress(content))
         if hashlib.sha256(target.read_bytes()).hexdigest() != sha:
             raise ValueError(f"{target} is not MNIST's ({target.stat().st_size:,} bytes, wrong SHA-256): "
                              "cut short or changed; "

@@ -4,19 +4,15 @@
 
 # %% ../nbs/01_model.ipynb #791c54d8
 from __future__ import annotations
-import copy, math, os, platform, warnings
+import copy
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
 import torch
 from torch import nn
-import torch.nn.functional as F
 from .data import seeded, stream
 
 # %% auto #0
-__all__ = ['LARGE', 'AUGMENT', 'draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'consistent', 'n_early',
-           'sampling', 'split_front', 'mc_log_probs', 'auto_dtype', 'fit_threads', 'using_threads', 'affine', 'elastic',
-           'fit', 'mean_log_probs', 'measure', 'Evaluation', 'evaluate']
+__all__ = ['draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'consistent', 'pass_once', 'n_early',
+           'sampling', 'split_front', 'plain_log_probs']
 
 # %% ../nbs/01_model.ipynb #d4e82e56
 def draw_masks(
@@ -96,7 +92,10 @@ def consistent(
         return module
     return swap(nn.Sequential(copy.deepcopy(net)))[0]
 
-def _pass_once(net, x):
+def pass_once(
+    net:nn.Module, # within `sampling`
+    x:torch.Tensor, # inputs, [B, ...]; they stay as they are
+)->tuple: # outputs; and a dict, linear layer -> axes of what it reads
     "Outputs, and how many axes each linear layer reads; a dropout layer in two places, which share its mask, is refused"
     axes = dict[nn.Module, int]()
     def look(layer, args):
@@ -151,11 +150,19 @@ def split_front(
     return net[:first], net[first:]
 
 @torch.inference_mode()
-def _loop(net, x, T, seed, chunk, late, each):
-    "The plain loop over chunks and samples"
+def plain_log_probs(
+    net:nn.Module, # with consistent dropout: inputs [B, ...] -> logits [B, C]
+    x:torch.Tensor, # inputs, [N, ...]
+    T:int=20, # samples: masks shared by all inputs
+    seed:int=0, # of the masks
+    chunk:int|None=None, # inputs at a time; bounds the memory, does not change the result; none: 256
+    late:bool=False, # leave dropout before the last convolution out?
+    each=None, # function of the log-probabilities [B, T, C] of a chunk; none: themselves
+)->torch.Tensor: # log-probabilities, float32 [N, T, C]; or what `each` makes of them, [N, ...]
+    "What the T networks say of each input, by a plain loop over chunks and samples"
     device, out = next(net.parameters()).device, []
     with sampling(net, T, seed, late) as switch:
-        switch(0); _pass_once(net, x[:1].to(device))
+        switch(0); pass_once(net, x[:1].to(device))
         front, rest = split_front(net)
         for x_B in x.split(chunk or 256):
             h, samples = front(x_B.to(device, copy=True)), []
@@ -165,222 +172,6 @@ def _loop(net, x, T, seed, chunk, late, each):
                 if samples[0].ndim != 2:
                     raise ValueError(f"the network gives {list(samples[0].shape)} for {len(h)} inputs; "
                                      "it must give logits [B, C]")
-            out.append(each(torch.stack(samples, 1)))
+            log_probs = torch.stack(samples, 1)
+            out.append(each(log_probs) if each else log_probs)
     return torch.cat(out)
-
-def _finite(log_probs):
-    if torch.isfinite(log_probs).all(): return log_probs.cpu()
-    raise FloatingPointError("the network gives NaN or infinite logits: training has diverged; "
-                             "lower the learning rate")
-
-def mc_log_probs(
-    net:nn.Module, # any network with dropout layers: inputs [B, ...] -> logits [B, C]
-    x:torch.Tensor, # inputs, [N, ...]
-    T:int=20, # samples: masks shared by all inputs
-    seed:int=0, # of the masks
-    chunk:int|None=None, # inputs at a time; bounds the memory, does not change the result; none: chosen
-    dtype:torch.dtype=torch.float32, # of the arithmetic; bfloat16 for thinned networks only
-    fast:bool=True, # thin the network where its layers allow it? (next notebook)
-    late:bool=False, # leave dropout before the last convolution out? (a quick look, see 02a_scoring)
-    each=None, # function of the log-probabilities [B, T, C] of a chunk, such as a score; none: themselves
-)->torch.Tensor: # log-probabilities, float32 [N, T, C], on the CPU; or what `each` makes of them, [N, ...]
-    "What each of T networks, drawn by MC dropout, says of each input (Gal & Ghahramani 2016)"
-    from bdal.thinning import cannot_thin, thinned_log_probs
-    if chunk is not None and chunk < 1: raise ValueError(f"chunk is {chunk}; give 1 or more inputs")
-    if not len(x): raise ValueError("no inputs to predict; give at least one")
-    def checked(log_probs): return each(_finite(log_probs)) if each else _finite(log_probs)
-    net = consistent(net)
-    why_not = fast and cannot_thin(net)
-    if fast and not why_not: return thinned_log_probs(net, x, T, seed, chunk, dtype, late, checked)
-    if why_not: warnings.warn(f"{why_not}: MC dropout runs as a plain loop, several times slower")
-    return _loop(net, x, T, seed, chunk, late, checked)
-
-# %% ../nbs/01_model.ipynb #676324c8
-def auto_dtype(
-    device="cpu", # where to compute
-)->torch.dtype: # bfloat16 where the hardware multiplies it natively, else float32
-    "The fast number format of a device"
-    device = torch.device(device)
-    if device.type == "cuda": return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    native = (device.type == "cpu" and torch.backends.mkldnn.is_available()
-              and torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    if native and platform.machine().lower() in ("x86_64", "amd64"):   # there, mkldnn's bfloat16 may be emulated
-        native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)()
-    return torch.bfloat16 if native else torch.float32
-
-def _batches(n, batch, epochs, steps, generator):
-    "The indices of each mini-batch: an epoch is a permutation of n, cut evenly"
-    done = 0
-    for _ in range(epochs if steps is None else steps):
-        for idx in torch.randperm(n, generator=generator).tensor_split(-(-n // batch)):
-            yield idx
-            done += 1
-            if done == steps: return
-
-# %% ../nbs/01_model.ipynb #9eb34414
-_THREADS_AT_IMPORT = torch.get_num_threads()
-_THREADS_ARE_SET = any(os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"))
-LARGE = 1e9 # multiplications in the forward pass of a training step, from which on all threads are used
-
-def fit_threads(
-    net:nn.Module, # to be trained
-    x:torch.Tensor, # inputs, [n, ...]
-    batch:int=64, # inputs in a mini-batch
-)->int: # yours, if you have set any; else 1 for a small network, all for a large one
-    "How many of torch's threads a training uses"
-    threads = torch.get_num_threads()
-    if _THREADS_ARE_SET or threads == 1 or threads != _THREADS_AT_IMPORT: return threads
-    from torch.utils.flop_counter import FlopCounterMode
-    was_training, one = net.training, x[:1].clone().to(next(net.parameters()).device)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as count:
-        net.eval()(one)
-    net.train(was_training)
-    return threads if count.get_total_flops()/2 * min(batch, len(x)) >= LARGE else 1
-
-@contextmanager
-def using_threads(
-    n:int, # of torch, on the CPU
-):
-    "Within the block torch uses n threads; afterwards as many as before"
-    before = torch.get_num_threads()
-    try: torch.set_num_threads(n); yield
-    finally: torch.set_num_threads(before)
-
-# %% ../nbs/01_model.ipynb #98342c8d
-@cache
-def _basis(h, w, knots):
-    "u, v, 1, and the bicubic bump around each knot, at every pixel: [3 + knots**2, h*w]"
-    places = F.affine_grid(torch.eye(2, 3)[None], [1, 1, h, w], align_corners=False).flatten(0, 2).T
-    knots_alone = torch.eye(knots**2).unflatten(1, (1, knots, knots))
-    bumps = F.interpolate(knots_alone, (h, w), mode="bicubic", align_corners=True)
-    return torch.cat([places, torch.ones(1, h*w), bumps.flatten(1)])
-
-def affine(
-    x:torch.Tensor, # images, [B, channels, H, W], background 0
-    degrees:float=15., # largest turn either way
-    shift:float=.1, # largest move, as a part of the image
-    scale:float=.1, # largest change of size, as a part
-    bend:float=0., # standard deviation of a knot's displacement, in halves of the image; 0: no bending
-    knots:int=5, # of the grid of displacements, along each side
-)->torch.Tensor: # as many, the same shape
-    "Each image turned, moved, scaled and bent a little, each differently, by torch's global random numbers"
-    bounds = torch.tensor([math.radians(degrees), scale, shift, shift])
-    turn, size, dx, dy = (2*torch.rand(4, len(x)) - 1) * bounds[:, None]
-    a, b = turn.cos() * (1 + size), turn.sin() * (1 + size)
-    map_B = torch.stack([a, -b, 2*dx, b, a, 2*dy], 1).view(-1, 2, 3)
-    if bend: map_B = torch.cat([map_B, bend*torch.randn(len(x), 2, knots**2)], 2)
-    places_B = (map_B @ _basis(*x.shape[2:], knots)[:map_B.shape[2]]).view(-1, 2, *x.shape[2:]).movedim(1, -1)
-    return F.grid_sample(x, places_B.to(x), align_corners=False)
-
-def elastic(
-    x:torch.Tensor, # images, [B, channels, H, W], background 0
-    bend:float=.1, # standard deviation of a knot's displacement, in halves of the image
-    **kwargs, # passed to `affine`
-)->torch.Tensor: # as many, the same shape
-    "`affine`, and each image bent smoothly (Simard et al. 2003)"
-    return affine(x, bend=bend, **kwargs)
-
-AUGMENT = dict(none=None, affine=affine, elastic=elastic)
-
-# %% ../nbs/01_model.ipynb #248cca60
-def fit(
-    net:nn.Module, # trained in place
-    x:torch.Tensor, # inputs, [n, ...]
-    y:torch.Tensor, # labels, int64 [n]
-    epochs:int|None=None, # passes over the inputs; or
-    steps:int|None=None, # mini-batches
-    seed:int=0, # of the order and the masks
-    batch:int=64, # inputs in a mini-batch, at most: all are of one size, or one less
-    lr:float=3e-3, # largest learning rate
-    weight_decay:float=1e-2, # of AdamW (Loshchilov & Hutter 2019)
-    one_cycle:bool=True, # one up and down of the rate, or constant?
-    dtype:torch.dtype|None=None, # of the arithmetic; none: `auto_dtype`
-    augment=None, # function x -> x on each mini-batch, such as `elastic`
-    progress=None, # a bar? none: on a terminal only; or a function of the steps done and of all steps
-    each_epoch=None, # called as each_epoch(epoch, net) after each, from 1
-)->torch.Tensor: # the loss of each step, nat, float32 [steps]
-    "Train a classifier by cross-entropy"
-    from tqdm import tqdm
-    device = next(net.parameters()).device
-    dtype = dtype or auto_dtype(device)
-    _check_fit(x, y, epochs, steps, batch)
-    per_epoch = -(-len(x) // batch)
-    total = steps or (epochs or 0)*per_epoch
-    threads = fit_threads(net, x, batch)
-    layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
-    net.train().to(**layout)
-    x, y = x.to(device), y.to(device)
-    opt = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
-    rate = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=total) if one_cycle and total > 1 else None
-    losses = []
-    with seeded(seed, "fit"), using_threads(threads):
-        batches = _batches(len(x), batch, epochs, steps, stream(seed, "order"))
-        for step, idx in enumerate(tqdm(batches, total=total, desc="fit", leave=False,
-                                        disable=None if progress is None else progress is not True), 1):
-            x_B = augment(x[idx]) if augment else x[idx]
-            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                loss = F.cross_entropy(net(x_B.contiguous(**layout)).float(), y[idx])
-            opt.zero_grad(); loss.backward(); opt.step()
-            if rate: rate.step()
-            losses.append(loss.detach())
-            if callable(progress): progress(step, total)
-            if each_epoch and step % per_epoch == 0: each_epoch(step // per_epoch, net); net.train()
-    loss_S = torch.stack(losses).float().cpu()
-    if not torch.isfinite(loss_S).all():
-        raise FloatingPointError("the loss is not finite from step "
-                                 f"{int((~torch.isfinite(loss_S)).nonzero()[0])} on; lower lr from {lr:g}")
-    return loss_S
-
-def _check_fit(x, y, epochs, steps, batch):
-    if (epochs is None) == (steps is None):
-        raise ValueError(f"epochs is {epochs} and steps {steps}; give one of them")
-    if (epochs if steps is None else steps) < 1 or batch < 1:
-        raise ValueError(f"epochs {epochs}, steps {steps}, batch {batch}; give 1 or more")
-    if not len(x) or len(x) != len(y):
-        raise ValueError(f"{len(x)} inputs and {len(y)} labels; give one label an input, and at least one")
-
-# %% ../nbs/01_model.ipynb #d7102aec
-def mean_log_probs(
-    log_probs_N_T_C:torch.Tensor, # log-probabilities of each sample
-)->torch.Tensor: # log-probabilities of their mean, [N, C]
-    "The logarithm of the samples' mean probability"
-    return log_probs_N_T_C.logsumexp(1) - math.log(log_probs_N_T_C.shape[1])
-
-def measure(
-    log_probs:torch.Tensor, # log-probabilities, [N, C]
-    y:torch.Tensor, # labels, int64 [N]
-    bins:int=15, # of the ECE
-)->dict: # accuracy, nll (nat), ece, brier
-    "Accuracy, NLL, ECE (Guo et al. 2017) and Brier score of one prediction an input"
-    probs = log_probs.exp()
-    confidence, predicted = probs.max(-1)
-    right = (predicted == y).float()
-    bin = (confidence * bins).long().clamp_max(bins - 1)
-    gap = torch.zeros(bins).index_add(0, bin, confidence - right)
-    return dict(accuracy=right.double().mean().item(), nll=F.nll_loss(log_probs.double(), y).item(),
-                ece=(gap.abs().sum() / len(y)).item(),
-                brier=(probs - F.one_hot(y, probs.shape[-1])).square().sum(-1).mean().item())
-
-@dataclass
-class Evaluation:
-    "Measures of the MC mean, and of each sample"
-    accuracy:float # share right, in [0, 1]
-    nll:float # mean negative log-likelihood, nat
-    ece:float # expected calibration error, 15 bins, in [0, 1]
-    brier:float # Brier score, in [0, 2]
-    per_sample:dict # the same four names, each a list of T values
-
-def evaluate(
-    net:nn.Module, # any network with dropout layers
-    x:torch.Tensor, # inputs, [N, ...]
-    y:torch.Tensor, # labels, int64 [N]
-    T:int=20, # samples
-    seed:int=0, # of the masks
-    **kwargs, # passed to `mc_log_probs`
-)->Evaluation:
-    "Measure a network on labelled inputs"
-    if len(x) != len(y): raise ValueError(f"{len(x)} inputs and {len(y)} labels; give one label an input")
-    log_probs = mc_log_probs(net, x, T, seed, **kwargs)
-    samples = [measure(log_probs[:, t], y) for t in range(T)]
-    return Evaluation(**measure(mean_log_probs(log_probs), y),
-                      per_sample={k: [s[k] for s in samples] for k in samples[0]})

@@ -11,20 +11,21 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary
 import numpy as np
 import torch
 from torch import nn
 import bdal
-from .data import Data, Pool, _as_html, as_inputs, as_pool, balanced_start, derive_seed, seeded, take
-from .model import (AUGMENT, auto_dtype, bayesian_cnn, consistent, evaluate, fit, fit_threads, mc_log_probs, mean_log_probs,
-                        measure, sampling, _pass_once)
+from .data import Data, Pool, as_html, as_inputs, as_pool, balanced_start, derive_seed, seeded, take
+from .model import bayesian_cnn, consistent, pass_once, sampling
+from .train import AUGMENT, auto_dtype, fit, fit_threads
+from .predict import evaluate, mc_log_probs, mean_log_probs, measure
 from .acquisition import SCORES, SELECTORS, Batch, acquire, lookup
-from .scoring import race, score_pool, _counted
+from .scoring import counted, race, score_pool
+from .record import FORMAT, PROTOCOL, Record, last_accuracy, trial_in_words
 
 # %% auto #0
-__all__ = ['RECIPES', 'FORMAT', 'PROTOCOL', 'DTYPES', 'schedule', 'Record', 'Protocol', 'Progress', 'Learner', 'run_round',
-           'header', 'run_trial', 'round_line', 'check_parameters']
+__all__ = ['RECIPES', 'DTYPES', 'schedule', 'Protocol', 'Progress', 'Learner', 'run_round', 'header', 'run_trial', 'round_line',
+           'check_parameters']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -43,246 +44,6 @@ def schedule(
 _BOTH = dict(p=(0.1, 0.1, 0.5), batch=64, lr=1e-2)
 RECIPES = dict(plain=dict(schedule="steps 300", augment="none", weight_decay=0.3, **_BOTH),
                augmented=dict(schedule="steps 1200", augment="elastic", weight_decay=1e-2, **_BOTH))
-
-# %% ../nbs/03_steps.ipynb #d8df717d
-FORMAT = 1 # of the record; another number is another meaning
-PROTOCOL = 2 # of the trials; 1, that of bdal 0.1.0, had ragged mini-batches
-_BEGIN = b'{"format": ' # a file that begins otherwise is not ours
-_OPEN:WeakValueDictionary[str, Record] = WeakValueDictionary() # records that this process is writing
-
-_SHOWN = ("data", "score", "selector", "K", "T", "schedule", "n_final", "seed") # of a configuration, in Jupyter
-
-def _in_words(config): return ", ".join(f"{k} {config[k]}" for k in _SHOWN if config.get(k) is not None)
-
-def _host(header):
-    "Where a trial is computed, and with what"
-    return dict(device=header.get("device"), arithmetic=header.get("arithmetic"),
-                torch=header.get("versions", {}).get("torch"))
-
-def _accuracy(rounds):
-    "The last accuracy of some rounds, in words"
-    for row in reversed(rounds):
-        for part in ("test", "train"):
-            if isinstance(a := row.get(f"{part}_accuracy"), (int, float)):
-                return f"{part} {a:.2%}" + (f" at {row['n_labelled']} labels" if "n_labelled" in row else "")
-    return "none yet"
-
-def _lock(f):
-    "Take the file for this process; the lock goes with the process, however it dies. False: another has it"
-    try: import fcntl
-    except ImportError: return True   # no such locks on Windows
-    try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError: return False
-    except OSError as e:
-        warnings.warn(f"{f.name} cannot be locked on this file system ({e.strerror}): let one process write it")
-    return True
-
-def _in_effect(rows, header):
-    "The rounds of a record: where a trial was extended, its last round, which asked nothing, stands twice"
-    rounds = []
-    for row in rows:
-        if "n_final" in row:
-            header["config"]["n_final"] = row["n_final"]
-            if rounds and rounds[-1]["round"] == row["round"] and not rounds[-1].get("indices"): rounds.pop()
-        rounds.append(row)
-    return rounds
-
-class Record:
-    "One trial as JSON lines: a header, then a line a round, each on the disk before the next round starts"
-    def __init__(self,
-        path:str|Path|None=None, # file; none: kept in memory only
-    ):
-        self.path, self._file = Path(path) if path else None, None
-        self.header:Any = None   # a dict, once started
-        self.rounds, self._torn = list[dict](), b""
-        self._moved = dict[str, Any]()   # what the next round says of a new host
-        self._longer = dict[str, Any]()   # and of a new end
-        if self.path and self.path.exists():
-            if not self.path.is_file(): raise ValueError(f"{self.path} is not a file; give another path")
-            self._parse(self.path.read_bytes())
-
-    def _parse(self, content):
-        whole, _, self._torn = content.rpartition(b"\n")
-        try: json.loads(self._torn)
-        except (ValueError, RecursionError): pass
-        else: whole, self._torn = content, b""   # an editor may have left out the last line's end
-        try:
-            if not content.startswith(_BEGIN[:len(content)]): raise ValueError("it begins as no record does")
-            self.header, *rows = [json.loads(line) for line in whole.splitlines()] or [None]
-            if self.header and self.header["format"] != FORMAT:
-                raise ValueError(f"its format is {self.header['format']}, this bdal reads {FORMAT}")
-            if self.header and not isinstance(self.header["config"], dict):
-                raise ValueError("its header has no configuration")
-            self.rounds = _in_effect(rows, self.header)
-            if [row["round"] for row in self.rounds] != list(range(len(self.rounds))):
-                raise ValueError("its rounds are not 0, 1, 2, ...")
-            for r, lists in enumerate([[row.get("indices", []), row.get("labels", [])] for row in self.rounds]):
-                if not all(isinstance(o, list) and all(type(i) is int and abs(i) < 2**63 for i in o) for o in lists):
-                    raise ValueError(f"in round {r}, indices or labels are not lists of whole numbers")
-            self.hosts   # does it read?
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
-            what = f"it has no {e}" if isinstance(e, KeyError) else e
-            raise ValueError(f"{self.path} is not a record of a trial ({what}); "
-                             "move it away, or give another path") from e
-
-    def start(self,
-        header:dict, # what the trial is
-    ):
-        "Take the file for writing, and write the header; or compare it with the one that is there"
-        self._compare(header)   # before we take the file from anybody
-        if self.path and not self._file: self._open()
-        if self.header:
-            if self._compare(header): self._extend(header["config"]["n_final"])
-            was, now = {k: v[-1] for k, v in self.hosts.items()}, _host(header)
-            self._moved = {} if self.complete else {k: v for k, v in now.items() if was[k] != v}
-            if self._moved:
-                before, after = (", ".join(f"{k} {host[k]}" for k in self._moved) for host in (was, now))
-                warnings.warn(f"{self.path} was computed with {before}, and goes on with {after}; the last digits may "
-                              "differ from those of one uninterrupted trial", stacklevel=4)
-            return
-        self._write(header)
-        self.header = header
-
-    def _compare(self, header):
-        "An error, if this is another trial; True, if it is the same and ends later"
-        if not self.header: return False
-        there, here = self.header["config"], header["config"]
-        differ = [k for k in {**here, **there} if there.get(k) != here.get(k)]
-        if differ == ["n_final"] and self.can_extend(here["n_final"]): return True
-        if differ: self.close()
-        if "protocol" in differ:
-            raise ValueError(f"{self.path} is a record of protocol {self.protocol}, and this bdal continues those of "
-                             f"protocol {PROTOCOL}; give another path. To take its labels along, begin the other with "
-                             "start=Record(path).known")
-        if differ:
-            raise ValueError(f"{self.path} is the record of another trial: "
-                             + "; ".join(f"{k} is {there.get(k)!r} there, {here.get(k)!r} here" for k in differ)
-                             + "; give another path. To take its labels along, open it once more with the choices that "
-                               "are there, and begin the other with start=(learner.pool.labelled, "
-                               "learner.labels_N[learner.pool.labelled])")
-
-    def can_extend(self,
-        n_final:int|None, # labels at which to stop; none: when the pool is empty
-    )->bool: # False also where the last question was cut short to end at the old number
-        "Would a trial to so many labels begin with these rounds?"
-        config, asked = self.header["config"], [row for row in self.rounds if row.get("indices")]
-        old = config.get("n_final")
-        if old is None or n_final is not None and n_final <= old: return False
-        return not asked or asked[-1]["n_labelled"] + config.get("K", 1) <= old
-
-    def _extend(self, n_final):
-        "Go on to more labels: the last round, which asked nothing, is asked again"
-        if self.complete: self.rounds.pop()
-        self.header["config"]["n_final"] = n_final
-        self._longer = dict(n_final=n_final)
-
-    def _open(self):
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            name = str(self.path.resolve())
-            if name in _OPEN: _OPEN[name].close()   # a cell of a notebook that is run again takes over
-            self._file = open(self.path, "a+b", buffering=0)
-        except OSError as e:
-            raise OSError(f"cannot write the record {self.path} ({e.strerror}); "
-                          "give a path in a folder that you may write") from e
-        if not _lock(self._file):
-            self.close()
-            raise RuntimeError(f"{self.path} is being written by another process; wait for it, or give another path")
-        _OPEN[name] = self
-        self._file.seek(0)
-        self._parse(content := self._file.read())   # what has come since we looked
-        if self._torn:
-            print(f"{self.path}: dropped a last line that was cut off ({len(self._torn)} bytes)")
-            self._file.truncate(self._file.tell() - len(self._torn))
-        elif content and not content.endswith(b"\n"): self._file.write(b"\n")
-
-    def append(self,
-        row:dict, # one round
-    ):
-        "Add a round, and return when it is on the disk"
-        if self._moved: row = {**row, "goes_on": self._moved}
-        row = {**row, **self._longer}
-        self._write(row)
-        self.rounds.append(row)
-        self._moved, self._longer = {}, {}
-
-    def _write(self, entry):
-        if not self.path: return
-        if not self._file:
-            raise RuntimeError(f"{self.path} was closed, or taken over by another Learner of this notebook; "
-                               "make the Learner again")
-        line, size = (json.dumps(entry, allow_nan=False) + "\n").encode(), os.fstat(self._file.fileno()).st_size
-        try:
-            if not self.path.exists() or not os.path.samestat(os.fstat(self._file.fileno()), os.stat(self.path)):
-                raise FileNotFoundError(2, "the file has been moved or deleted")
-            if self._file.write(line) != len(line): raise OSError(28, "no space left")
-            os.fsync(self._file.fileno())
-        except BaseException as e:   # an interrupt, too: no line that is in the file and not in `rounds`
-            try: self._file.truncate(size)   # no half line
-            except OSError: pass
-            if not isinstance(e, OSError): raise
-            raise OSError(f"cannot write round {len(self.rounds)} to {self.path} ({e.strerror}); "
-                          "what came before is whole: mend the cause, and run again") from e
-
-    def close(self)->None:
-        "Let the file go"
-        if self._file: self._file.close(); self._file = None
-
-    @property
-    def hosts(self)->dict: # device, arithmetic, torch -> the one it began with, and any that it went on with
-        "Where it was computed, and with what"
-        found = {k: [v] for k, v in _host(self.header or {}).items()}
-        for row in self.rounds:
-            for k, v in row.get("goes_on", {}).items(): found[k].append(v)
-        return found
-
-    @property
-    def protocol(self)->int: # 1: bdal 0.1.0, ragged mini-batches; 2: even ones
-        "The protocol that its networks were trained by"
-        return (self.header or {}).get("config", {}).get("protocol", 1)
-
-    @property
-    def known(self)->tuple: # indices and labels, lists: the start set and all that was told
-        "What is labelled: a `start` for another Learner"
-        config = self.header["config"]
-        def all_of(k): return sum((row.get(k, []) for row in self.rounds), config.get(f"start_{k}", []))
-        return all_of("indices"), all_of("labels")
-
-    @property
-    def complete(self)->bool: # has the trial reached its last round?
-        rows = self.header and self.header["config"].get("rows")   # where nothing is asked, the header says how many
-        return len(self.rounds) >= rows if rows else bool(self.rounds) and not self.rounds[-1].get("indices")
-
-    def table(self)->Any:
-        "The rounds as a pandas data frame, without lists and notes"
-        import pandas as pd
-        return pd.DataFrame([{k: v for k, v in row.items() if not isinstance(v, (list, dict))} for row in self.rounds])
-    def __repr__(self):
-        what = self.header and "{}, seed {}".format(*map(self.header["config"].get, ("score", "seed")))
-        return (f"Record of {what or 'nothing'}: {len(self.rounds)} rounds"
-                f"{', complete' if self.complete else ''}, {self.path or 'in memory'}")
-    def _repr_html_(self):
-        config = self.header["config"] if self.header else {}
-        return _as_html({"trial": _in_words(config) or "none yet",
-                         "rounds": f"{len(self.rounds)}{', complete' if self.complete else ''}",
-                         "accuracy": _accuracy(self.rounds), "record": self.path or "in memory"})
-
-# %% ../nbs/03_steps.ipynb #8d53adb4
-def _git_commit():
-    "Commit of the source tree that bdal runs from, with '+' if it was changed since; none: installed"
-    here = Path(bdal.__file__).resolve().parent.parent
-    if not (here/".git").exists(): return None
-    def git(*args):
-        return subprocess.run(["git", "-C", str(here), *args],
-                              capture_output=True, text=True, timeout=10).stdout.strip()
-    try: return git("rev-parse", "HEAD")[:12] + ("+" if git("status", "--porcelain", "--", "bdal") else "")
-    except (OSError, subprocess.SubprocessError): return None
-
-def _describe(device, threads=None):
-    "A device in words, with the threads that train on it"
-    if device.type == "cuda": return f"cuda: {torch.cuda.get_device_name(device)}"
-    threads = threads or fit_threads(bayesian_cnn(), torch.zeros(64, 1, 28, 28))
-    return f"{device.type}: {platform.machine()}, {threads} threads"
 
 # %% ../nbs/03_steps.ipynb #f6fab3f1
 DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
@@ -494,7 +255,7 @@ def _check_net(learner, x):
                             f"layers {hashlib.sha256(layers.encode()).hexdigest()[:8]}")
     learner.threads = fit_threads(net, x.expand(learner.protocol.batch, *x.shape[1:]), learner.protocol.batch)
     net = consistent(net)
-    with torch.no_grad(), sampling(net, 1): _pass_once(net, x.to(learner.device))   # are its masks its own?
+    with torch.no_grad(), sampling(net, 1): pass_once(net, x.to(learner.device))   # are its masks its own?
 
 class Learner:
     "Asks which images to label, is told their labels, keeps the record"
@@ -624,9 +385,26 @@ class Learner:
         then = ("nothing, the trial is complete" if self.record.complete else
                 f"tell: {len(self.row['indices'])} labels are waited for" if self.row else "ask")
         of = self.protocol.n_final or len(self.x)
-        return _as_html({"learner": _in_words(config), "labels": f"{n:,} of {of:,}; {len(self.pool):,} unlabelled",
-                         "next": then, "accuracy": _accuracy(self.record.rounds + ([self.row] if self.row else [])),
+        return as_html({"learner": trial_in_words(config), "labels": f"{n:,} of {of:,}; {len(self.pool):,} unlabelled",
+                         "next": then, "accuracy": last_accuracy(self.record.rounds + ([self.row] if self.row else [])),
                          "record": self.record.path or "in memory"})
+
+# %% ../nbs/03_steps.ipynb #8d53adb4
+def _git_commit():
+    "Commit of the source tree that bdal runs from, with '+' if it was changed since; none: installed"
+    here = Path(bdal.__file__).resolve().parent.parent
+    if not (here/".git").exists(): return None
+    def git(*args):
+        return subprocess.run(["git", "-C", str(here), *args],
+                              capture_output=True, text=True, timeout=10).stdout.strip()
+    try: return git("rev-parse", "HEAD")[:12] + ("+" if git("status", "--porcelain", "--", "bdal") else "")
+    except (OSError, subprocess.SubprocessError): return None
+
+def _describe(device, threads=None):
+    "A device in words, with the threads that train on it"
+    if device.type == "cuda": return f"cuda: {torch.cuda.get_device_name(device)}"
+    threads = threads or fit_threads(bayesian_cnn(), torch.zeros(64, 1, 28, 28))
+    return f"{device.type}: {platform.machine()}, {threads} threads"
 
 # %% ../nbs/03_steps.ipynb #dd19f379
 def _default_net(classes, p, in_shape, seed): return bayesian_cnn(classes, p, seed, in_shape)
@@ -635,7 +413,7 @@ def _measure_test(net, learner, seed, dtype):
     "Accuracy and NLL on the test set, and on each of its parts"
     if not learner.test: return dict(test_accuracy=None, test_nll=None)
     x, y = learner.test
-    count = _counted(partial(learner.progress.at, "measuring"), len(x))
+    count = counted(partial(learner.progress.at, "measuring"), len(x))
     log_probs = mean_log_probs(mc_log_probs(net, x, learner.protocol.T, seed, dtype=dtype, each=count))
     parts = {"": slice(None), **{f"_{name}": idx for name, idx in learner.test_parts.items()}}
     measured = {name: measure(log_probs[idx], y[idx]) for name, idx in parts.items()}

@@ -9,7 +9,8 @@ import time
 import torch
 
 from bdal.data import mnist, stream
-from bdal.model import AUGMENT, auto_dtype, bayesian_cnn, fit
+from bdal.model import bayesian_cnn
+from bdal.train import AUGMENT, auto_dtype, fit
 from bdal.scoring import race, score_pool
 from bdal.steps import Protocol
 from report import HERE, OUT, save

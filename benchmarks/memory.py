@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from bdal.data import as_pool, mnist
-from bdal.model import auto_dtype, bayesian_cnn
+from bdal.model import bayesian_cnn
+from bdal.train import auto_dtype
 from bdal.scoring import score_pool
 from report import save
 from scoring import machine

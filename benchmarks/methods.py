@@ -10,7 +10,7 @@ import csv
 import statistics
 from pathlib import Path
 
-from bdal.model import auto_dtype
+from bdal.train import auto_dtype
 from bdal.scoring import race
 from costs import DATA, ORDER, seconds, train
 from report import save

@@ -19,7 +19,9 @@ import torch
 from torch import nn
 
 from bdal.data import balanced_start, mnist
-from bdal.model import bayesian_cnn, fit, mc_log_probs
+from bdal.model import bayesian_cnn
+from bdal.train import fit
+from bdal.predict import mc_log_probs
 from report import BAAL, REDUX, save
 
 T = 20

@@ -21,8 +21,9 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from bdal.data import mnist  # noqa: E402
-from bdal.model import fit  # noqa: E402
-from bdal.steps import Protocol, bayesian_cnn  # noqa: E402
+from bdal.model import bayesian_cnn  # noqa: E402
+from bdal.train import fit  # noqa: E402
+from bdal.steps import Protocol  # noqa: E402
 from scoring import T, machine, plain_layers  # noqa: E402
 
 DATA, P = mnist(), Protocol()

@@ -27,9 +27,9 @@ def results(path):
     return [re.sub(rb'"versions": .*', b"", header), *(re.sub(rb'"(train|score|evaluate)_seconds": [-0-9.e]+', b"", line) for line in rounds)]
 
 
-def dying_write(steps, chance, kind):
+def dying_write(module, chance, kind):
     "An append that ends the process, after some of the line"
-    whole, left = steps.Record._write, chance.randrange(2)
+    whole, left = module.Record._write, chance.randrange(2)
 
     def write(record, entry):
         nonlocal left
@@ -40,7 +40,7 @@ def dying_write(steps, chance, kind):
         record._file.write(line[: (chance.randrange(1, len(line) - 1), 0, len(line), len(line) - 1)[kind]])
         os.kill(os.getpid(), signal.SIGKILL)
 
-    steps.Record._write = write
+    module.Record._write = write
 
 
 def attempt(run, path, log, dying=None):
@@ -52,9 +52,9 @@ def attempt(run, path, log, dying=None):
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
         os.dup2(1, 2)
         if dying:
-            import bdal.steps
+            import bdal.record
 
-            dying_write(bdal.steps, *dying)
+            dying_write(bdal.record, *dying)
         run(path)
         os._exit(0)
     except BaseException:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bdal.data import Data, mnist, stream
-from bdal.model import _batches
-from bdal.steps import Learner, Record, run_trial
+from bdal.train import even_batches
+from bdal.record import Record
+from bdal.steps import Learner, run_trial
 
 OLD = sorted((ROOT / "results" / "v0.1").glob("*/trial-*.jsonl"))
 HOW = dict(score="bald", K=5, seed=1, T=4, schedule="steps 10", progress=False)
@@ -28,7 +29,7 @@ def rounds(record):
 
 @given(st.integers(1, 3000), st.integers(1, 300))
 def test_no_mini_batch_is_small(n, batch):
-    parts = list(_batches(n, batch, 1, None, stream(0, "order")))
+    parts = list(even_batches(n, batch, 1, None, stream(0, "order")))
     sizes = [len(part) for part in parts]
     assert sum(sizes) == n and len(parts) == -(-n // batch) and max(sizes) - min(sizes) <= 1
     assert max(sizes) <= batch and (n <= batch or min(sizes) >= batch // 2)
@@ -136,7 +137,7 @@ def test_threads_that_train_are_yours_if_you_set_them():
     import subprocess
     import sys
 
-    code = "import torch; from bdal.model import bayesian_cnn, fit_threads; {} print(fit_threads(bayesian_cnn(), torch.zeros(64, 1, 28, 28)), torch.get_num_threads())"
+    code = "import torch; from bdal.model import bayesian_cnn; from bdal.train import fit_threads; {} print(fit_threads(bayesian_cnn(), torch.zeros(64, 1, 28, 28)), torch.get_num_threads())"
     clean = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
 
     def said(set_, **env):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from bdal.curves import to_markdown
+from bdal.figures import to_markdown
 
 METHODS = {"random": 0, "margin": 0.012, "bald": 0.01}  # gain over random from 150 labels on
 EARLY = {"random": 0, "margin": 0.01, "bald": -0.02}  # and before

@@ -7,8 +7,8 @@ import sys
 import pytest
 from conftest import ROOT
 
-from bdal.data import _write_whole
-from bdal.steps import Record
+from bdal.data import write_whole
+from bdal.record import Record
 
 TRIAL = """
 import sys
@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(monkeypatch, tmp_pa
 
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(OSError, match="set BDAL_HOME"):
-        _write_whole(tmp_path / "file", b"content")
+        write_whole(tmp_path / "file", b"content")
     assert not list(tmp_path.iterdir())
 
 

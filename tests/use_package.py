@@ -5,10 +5,14 @@ import sys
 
 import bdal
 import torch
-from bdal.curves import at_labels, load, plot_curves, save_figure
+from bdal.results import load
+from bdal.evidence import at_labels
+from bdal.figures import plot_curves, save_figure
 from bdal.data import Data, balanced_start, mnist, show_images
 from bdal.dirty_mnist import ambiguous_mnist
-from bdal.model import bayesian_cnn, fit, mc_log_probs
+from bdal.model import bayesian_cnn
+from bdal.train import fit
+from bdal.predict import mc_log_probs
 from bdal.steps import Learner, run_trial
 from bdal.thinning import thinned_log_probs
 
