@@ -175,3 +175,9 @@ def plain_log_probs(
             log_probs = torch.stack(samples, 1)
             out.append(each(log_probs) if each else log_probs)
     return torch.cat(out)
+
+
+# %% ../nbs/deeper/old_names.ipynb #a593f307
+from bdal.curves import moved
+
+__getattr__ = moved("bdal.model")

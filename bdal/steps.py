@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-import bdal
+import bdal.record
 from .data import Data, Pool, as_html, as_inputs, as_pool, balanced_start, derive_seed, seeded, take
 from .model import bayesian_cnn, consistent, pass_once, sampling
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
 from .acquisition import SCORES, SELECTORS, Batch, acquire, lookup
 from .scoring import counted, race, score_pool
-from .record import FORMAT, PROTOCOL, Record, last_accuracy, trial_in_words
+from .record import last_accuracy, trial_in_words
 
 # %% auto #0
 __all__ = ['RECIPES', 'DTYPES', 'schedule', 'Protocol', 'Progress', 'Learner', 'run_round', 'header', 'run_trial', 'round_line',
@@ -220,7 +220,7 @@ def _whole(labels):
 
 def _begun(record):
     "(indices, labels) that a record began with; empty: it is not there"
-    config = (Record(record).header or {}).get("config", {})
+    config = (bdal.record.Record(record).header or {}).get("config", {})
     return tuple(config[k] for k in ("start_indices", "start_labels") if k in config)
 
 def _checked_test(test, shape, classes):
@@ -302,7 +302,7 @@ class Learner:
         _check_net(self, few[:1])
         self.labels_N = torch.full((len(self.x),), -1)
         self._learn(*self._checked(idx, labels))
-        self.record = Record(record)
+        self.record = bdal.record.Record(record)
         self._trained:Any = -1, None, 0.   # round, network, seconds of training
         self.row:dict = {}   # the open question
         self.progress, self._to_the_end = Progress(), False   # True: we wait for the trial, not for a round
@@ -478,7 +478,7 @@ def header(
     threads:int|None=None, # that train, on the CPU; none: as many as train `bayesian_cnn`
 )->dict:
     "What a trial is and where it runs, as a record's first line"
-    return dict(format=FORMAT, config=dict(protocol=PROTOCOL, **json.loads(json.dumps(config))),
+    return dict(format=bdal.record.FORMAT, config=dict(protocol=bdal.record.PROTOCOL, **json.loads(json.dumps(config))),
                 versions=dict(bdal=bdal.__version__, torch=torch.__version__, python=platform.python_version()),
                 device=_describe(torch.device(device), threads), arithmetic=str(dtype).removeprefix("torch."),
                 commit=_git_commit())
@@ -512,7 +512,7 @@ def run_trial(
     among=None, # indices the start set may be drawn from; none: the data's own `start_among`
     progress:bool=True, # print a line a round, and show what is being done? False: print nothing
     **kwargs, # the rest of `Protocol`, and `net` and `device` of `Learner`
-)->Record:
+)->bdal.record.Record:
     "One active-learning trial with the data set as oracle"
     start = balanced_start(data.y, per_class, seed, data.start_among if among is None else among)
     learner = Learner(data.x, score, K, (start, data.y[start]), record, test=(data.x_test, data.y_test),
@@ -562,3 +562,9 @@ def check_parameters(
         if want != kind and not (want == "float" and kind == "int"):
             raise TypeError(f"parameter {name} is {value!r}, of type {kind}; give {declared[name]}")
     return {name: namespace[name] for name in declared}
+
+
+# %% ../nbs/deeper/old_names.ipynb #f3053abf
+from bdal.curves import moved
+
+__getattr__ = moved("bdal.steps")
