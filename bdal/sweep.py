@@ -17,7 +17,8 @@ __all__ = ['STARTS', 'LINE_EVERY', 'Study', 'load_studies', 'check_study', 'Tria
            'cli']
 
 # %% ../nbs/deeper/sweep.ipynb #76fc1c6f
-_NAME, _NOTEBOOK = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}"), re.compile(r"[A-Za-z0-9_-]{1,80}\.ipynb")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+_NOTEBOOK = re.compile(r"([A-Za-z0-9_-]{1,80}/)?[A-Za-z0-9_-]{1,80}\.ipynb") # in the file's folder, or one below
 
 def _need(module, extra="dev"):
     "Import what only a sweep needs"
@@ -34,6 +35,7 @@ class Study:
     notebook:Path # the experiment
     trials:int # seeds 0 to trials - 1
     parameters:dict # those that differ from the notebook's own
+    folder:Path|None = None # of the file; none: that of the notebook
 
 def _as_study(name, table, folder):
     "One table of the file, checked"
@@ -44,12 +46,12 @@ def _as_study(name, table, folder):
     notebook, trials, parameters = table.get("notebook"), table.get("trials", 1), table.get("parameters", {})
     if not isinstance(notebook, str) or not _NOTEBOOK.fullmatch(notebook):
         raise ValueError(f"notebook is {notebook!r}; give the name of a notebook beside the file, "
-                         "such as \"05_bald.ipynb\"")
+                         "such as \"05_bald.ipynb\", or of one in a folder beside it")
     if isinstance(trials, bool) or not isinstance(trials, int) or not 1 <= trials <= 1000:
         raise ValueError(f"trials is {trials!r}; give a whole number from 1 to 1000")
     if not isinstance(parameters, dict):
         raise ValueError(f"parameters is {parameters!r}; give them as {{name = value, ...}}")
-    return Study(name, folder/notebook, trials, parameters)
+    return Study(name, folder/notebook, trials, parameters, folder)
 
 def load_studies(
     path, # of the TOML file
@@ -161,7 +163,7 @@ def plan(
     studies:dict, # as from `load_studies`
     names, # of the studies to run
     trials:int|None=None, # how many of each; none: as the study says
-    root=None, # the folder of `results` and `runs`; none: above that of the notebooks
+    root=None, # the folder of `results` and `runs`; none: above that of studies.toml
 )->list: # of Trial, in the order they are to be run
     "Every trial of some studies; or an error, before anything is started"
     chosen, listed = [], list(dict.fromkeys(studies if "all" in names else names))
@@ -171,7 +173,7 @@ def plan(
         try: chosen.append((study, check_study(study)))
         except (ValueError, FileNotFoundError) as e: raise ValueError(f"study {name!r}: {e}") from e
     return [Trial(s.name, seed, s.notebook, {k: v for k, v in values.items() if k not in ("seed", "out")},
-                  tuple(s.parameters), Path(root or s.notebook.parent.parent))
+                  tuple(s.parameters), Path(root or (s.folder or s.notebook.parent).parent))
             for seed in range(max(trials or s.trials for s, _ in chosen))
             for s, values in chosen if seed < (trials or s.trials)]
 
