@@ -6,16 +6,19 @@
 from __future__ import annotations
 import base64, hashlib, html, inspect, io, lzma, os, tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
+from fastcore.basics import patch
 import bdal
 
 # %% auto #0
 __all__ = ['derive_seed', 'stream', 'seeded', 'as_inputs', 'as_pool', 'take', 'as_html', 'Data', 'bdal_home', 'write_whole',
-           'unpack_mnist', 'mnist', 'show_images', 'torchvision_data', 'repeated', 'balanced_start', 'Pool']
+           'unpack_mnist', 'mnist', 'show_images', 'torchvision_data', 'repeated', 'balanced_start', 'as_labels',
+           'as_indices', 'Pool']
 
 # %% ../nbs/00_data.ipynb #2427b86e
 def derive_seed(
@@ -169,6 +172,8 @@ class Data:
     classes:tuple # one name per class, [C]
     start_among:torch.Tensor|None = None # indices that a start set may be drawn from; none: all
     test_parts:dict|None = None # name -> indices into the test set, to be measured apart; none: the whole only
+    if TYPE_CHECKING:   # methods that are told further down
+        def __getattr__(self, name:str)->Any: ...
 
     @classmethod
     def from_arrays(cls,
@@ -315,6 +320,24 @@ def show_images(
     plt.close(fig)
     return fig
 
+# %% ../nbs/00_data.ipynb #b7d20c48
+@patch
+def first(self:Data,
+    n:int, # pool inputs
+    test:int|None=None, # test inputs; default: all
+)->Data: # of the first n, and of the first test inputs
+    "A smaller data set, for a quick trial"
+    if not 0 < n <= len(self.x): raise ValueError(f"n is {n:,}; give 1 to {len(self.x):,}, the size of the pool")
+    if test is not None and not 0 < test <= len(self.x_test):
+        raise ValueError(f"test is {test:,}; give 1 to {len(self.x_test):,}, the size of the test set")
+    if n == len(self.x) and test in (None, len(self.x_test)): return self
+    m = test or len(self.x_test)
+    among, parts = self.start_among, self.test_parts
+    return replace(self, name=f"{self.name}, first {n:,}", x=self.x[:n], y=self.y[:n],
+                   x_test=self.x_test[:m], y_test=self.y_test[:m],
+                   start_among=None if among is None else among[among < n],
+                   test_parts=parts and {name: idx[idx < m] for name, idx in parts.items()})
+
 # %% ../nbs/00_data.ipynb #199ce51e
 def torchvision_data(
     name:str, # class in torchvision.datasets, such as "FashionMNIST"
@@ -371,47 +394,109 @@ def balanced_start(
         start.append(of_class[:per_class])
     return torch.cat(start)
 
+# %% ../nbs/00_data.ipynb #0d4b8a97
+@patch
+def start(self:Data,
+    per_class:int=2, # images of each class
+    seed:int=0, # of the trial
+)->tuple: # indices, int64 [per_class * C], and their labels
+    "A balanced start set, as a `Learner` takes it"
+    idx = balanced_start(self.y, per_class, seed, self.start_among)
+    return idx, self.y[idx]
+
+# %% ../nbs/00_data.ipynb #3f1c20aa
+def as_labels(
+    labels, # class numbers, [n]: array, tensor or list
+)->torch.Tensor: # int64 [n]
+    "Labels as int64; names and fractions are refused"
+    found = labels.cpu().numpy() if torch.is_tensor(labels) else np.asarray(labels)
+    kind = found.dtype.kind
+    whole = kind in "biu" or kind == "f" and ((abs(found) < 2**53) & (np.trunc(found) == found)).all()
+    if found.size and not whole:
+        raise ValueError(f"labels are {found.ravel()[:5].tolist()}; give class numbers, counted from 0")
+    return torch.as_tensor(found.astype(np.int64)).flatten()
+
+def as_indices(
+    idx, # whole numbers, [K]: array, tensor or list
+)->torch.Tensor: # int64 [K]
+    "Indices as int64; fractions and masks are refused"
+    given = idx.cpu().numpy() if torch.is_tensor(idx) else np.asarray(idx)
+    if given.size and (given.dtype.kind not in "iuf" or (given != np.trunc(given)).any()):
+        raise ValueError(f"indices are {given.ravel()[:5].tolist()}; "
+                         "give whole numbers, which a mask has in mask.nonzero()")
+    return torch.as_tensor(given.astype(np.int64)).flatten()
+
 # %% ../nbs/00_data.ipynb #e8fc23b4
 class Pool:
-    "Which of N inputs are labelled; indices always count in the full set"
+    "All inputs, which of them are labelled, and as what; indices always count in the full set"
     def __init__(self,
-        n:int, # inputs in the full set
-        labelled=(), # indices labelled from the start
+        x, # all inputs, labelled or not, [N, ...], as for `as_pool`
+        start=((), ()), # (indices, labels) known from the start
+        classes:int|None=None, # C; default: one more than the largest label of `start`
     ):
-        if n < 1: raise ValueError(f"a pool of {n} inputs is empty; give n >= 1")
-        self.open, self._labelled = torch.ones(n, dtype=torch.bool), list[int]()
-        self.label(labelled)
+        if len(start) != 2:
+            raise ValueError("start is missing, or no pair; give (indices, labels) of a few images of each class")
+        self.x, labels = as_pool(x), as_labels(start[1])
+        if not len(labels) and not classes:
+            raise ValueError("start is empty; give (indices, labels) of a few images of each class, or set classes=")
+        self.classes = classes or int(labels.max()) + 1
+        if self.classes < 2:
+            raise ValueError(f"with {self.classes} class there is nothing to learn; "
+                             "start with images of several, or set classes=")
+        self.labels_N, self._order = torch.full((len(self.x),), -1), list[int]()   # -1: unlabelled
+        self.label(*start)
 
-    def checked(self,
-        pool_idx, # indices in the full set
-    )->torch.Tensor: # the same, int64 [K]
-        "Refuse indices that cannot be labelled: outside the full set, labelled already, or given twice"
-        given = pool_idx.cpu().numpy() if torch.is_tensor(pool_idx) else np.asarray(pool_idx)
-        if given.size and (given.dtype.kind not in "iuf" or (given != np.trunc(given)).any()):
-            raise ValueError(f"indices are {given.ravel()[:5].tolist()}; "
-                             "give whole numbers, which a mask has in mask.nonzero()")
-        idx = torch.as_tensor(given.astype(np.int64)).flatten()
-        for i in idx.tolist():
-            if not 0 <= i < len(self.open):
-                raise IndexError(f"index {i} is outside the full set; give 0 to {len(self.open)-1}")
-            if not self.open[i]: raise ValueError(f"index {i} is labelled already; give unlabelled ones")
-        if len(idx.unique()) < len(idx):
-            raise ValueError(f"an index stands twice among {idx[:10].tolist()}; give each once")
-        return idx
-
-    def label(self,
-        pool_idx, # indices to move, in the full set
-    )->None:
-        "Move indices from unlabelled to labelled; all of them, or none where one is wrong"
-        idx = self.checked(pool_idx)
-        self.open[idx] = False
-        self._labelled += idx.tolist()
-
+    if TYPE_CHECKING:   # methods that are told below
+        def __getattr__(self, name:str)->Any: ...
     @property
-    def labelled(self)->torch.Tensor: # int64, in the order of labelling
-        return torch.tensor(self._labelled, dtype=torch.int64)
+    def labelled(self)->torch.Tensor: # int64 [n], in the order of labelling
+        return torch.tensor(self._order, dtype=torch.int64)
+    @property
+    def labels(self)->torch.Tensor: # int64 [n], of what is labelled, in the same order
+        return self.labels_N[self.labelled]
+    @property
+    def known(self)->tuple: # indices and labels: a `start` for another pool
+        return self.labelled, self.labels
     @property
     def unlabelled(self)->torch.Tensor: # int64, ascending
-        return self.open.nonzero().flatten()
-    def __len__(self): return len(self.open) - len(self._labelled)
-    def __repr__(self): return f"Pool: {len(self._labelled):,} labelled, {len(self):,} unlabelled"
+        return (self.labels_N < 0).nonzero().flatten()
+    def __len__(self): return len(self.x) - len(self._order)
+    def __repr__(self): return f"Pool: {len(self._order):,} labelled, {len(self):,} unlabelled"
+
+# %% ../nbs/00_data.ipynb #7c9a1f52
+@patch
+def checked(self:Pool,
+    idx, # indices in the full set
+    labels, # their labels, as many
+)->tuple: # the same, each int64 [K]
+    "Refuse what cannot be labelled so: an index outside the full set, labelled already or given twice; a wrong label"
+    idx, labels, N = as_indices(idx), as_labels(labels), len(self.x)
+    for i in idx.tolist():
+        if not 0 <= i < N: raise IndexError(f"index {i} is outside the full set; give 0 to {N-1}")
+        if self.labels_N[i] >= 0: raise ValueError(f"index {i} is labelled already; give unlabelled ones")
+    if len(idx.unique()) < len(idx):
+        raise ValueError(f"an index stands twice among {idx[:10].tolist()}; give each once")
+    if len(labels) != len(idx):
+        raise ValueError(f"{len(idx)} indices and {len(labels)} labels; give one label an index")
+    if ((labels < 0) | (labels >= self.classes)).any():
+        raise ValueError(f"labels go from {labels.min()} to {labels.max()}; "
+                         f"with {self.classes} classes give 0 to {self.classes - 1}; "
+                         "more are allowed for by classes=, when a record is begun")
+    return idx, labels
+
+@patch
+def label(self:Pool,
+    idx, # indices in the full set
+    labels, # their labels, as many
+)->None:
+    "Label inputs: all of them, or none where one is wrong"
+    idx, labels = self.checked(idx, labels)
+    self.labels_N[idx] = labels
+    self._order += idx.tolist()
+
+@patch
+def inputs(self:Pool,
+    idx, # indices in the full set, int64 [n]
+)->torch.Tensor: # float32 [n, ...]
+    "Some inputs, from the memory or the disk"
+    return take(self.x, idx)

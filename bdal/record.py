@@ -6,18 +6,18 @@
 from __future__ import annotations
 import json, os, warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
+from fastcore.basics import patch
 from .data import as_html
 
 # %% auto #0
-__all__ = ['FORMAT', 'PROTOCOL', 'trial_in_words', 'last_accuracy', 'lock_file', 'Record']
+__all__ = ['FORMAT', 'PROTOCOL', 'trial_in_words', 'last_accuracy', 'split_torn', 'check_header', 'check_rows', 'host',
+           'all_hosts', 'in_effect', 'Record', 'lock_file']
 
 # %% ../nbs/deeper/record.ipynb #d8df717d
 FORMAT = 1 # of the record; another number is another meaning
 PROTOCOL = 2 # of the trials; 1, that of bdal 0.1.0, had ragged mini-batches
-_BEGIN = b'{"format": ' # a file that begins otherwise is not ours
-_OPEN:WeakValueDictionary[str, Record] = WeakValueDictionary() # records that this process is writing
 
 _SHOWN = ("data", "score", "selector", "K", "T", "schedule", "n_final", "seed") # of a configuration, in Jupyter
 
@@ -26,11 +26,6 @@ def trial_in_words(
 )->str:
     "What a trial is, in a line"
     return ", ".join(f"{k} {config[k]}" for k in _SHOWN if config.get(k) is not None)
-
-def _host(header):
-    "Where a trial is computed, and with what"
-    return dict(device=header.get("device"), arithmetic=header.get("arithmetic"),
-                torch=header.get("versions", {}).get("torch"))
 
 def last_accuracy(
     rounds:list, # of a record
@@ -42,6 +37,140 @@ def last_accuracy(
                 return f"{part} {a:.2%}" + (f" at {row['n_labelled']} labels" if "n_labelled" in row else "")
     return "none yet"
 
+# %% ../nbs/deeper/record.ipynb #19f4c7d2
+_BEGIN = b'{"format": ' # a file that begins otherwise is not ours
+
+def split_torn(
+    content:bytes, # of a file of lines
+)->tuple: # whole lines, and what follows them: a line that was cut off, or nothing
+    "Tell the whole lines of a file from one that was cut off"
+    whole, _, torn = content.rpartition(b"\n")
+    try: json.loads(torn)
+    except (ValueError, RecursionError): return whole, torn
+    return content, b""   # an editor may have left out the last line's end
+
+def check_header(
+    header:dict, # first line of a record
+)->None:
+    "Is this the header of a record that this bdal reads?"
+    if header["format"] != FORMAT: raise ValueError(f"its format is {header['format']}, this bdal reads {FORMAT}")
+    if not isinstance(header["config"], dict): raise ValueError("its header has no configuration")
+
+def check_rows(
+    rows:list, # rounds of a record
+)->None:
+    "Are these rounds 0, 1, 2, ..., with lists of whole numbers?"
+    if [row["round"] for row in rows] != list(range(len(rows))): raise ValueError("its rounds are not 0, 1, 2, ...")
+    def whole(o): return isinstance(o, list) and all(type(i) is int and abs(i) < 2**63 for i in o)
+    for r, row in enumerate(rows):
+        if not (whole(row.get("indices", [])) and whole(row.get("labels", []))):
+            raise ValueError(f"in round {r}, indices or labels are not lists of whole numbers")
+
+# %% ../nbs/deeper/record.ipynb #d5a7e206
+def host(
+    header:dict, # of a record
+)->dict: # device, arithmetic, torch
+    "Where a trial is computed, and with what"
+    return dict(device=header.get("device"), arithmetic=header.get("arithmetic"),
+                torch=header.get("versions", {}).get("torch"))
+
+def all_hosts(
+    header:dict|None, # of a record
+    rounds:list, # its rounds
+)->dict: # device, arithmetic, torch -> the one it began with, and any that it went on with
+    "All places where a trial was computed"
+    found = {k: [v] for k, v in host(header or {}).items()}
+    for row in rounds:
+        for k, v in row.get("goes_on", {}).items(): found[k].append(v)
+    return found
+
+# %% ../nbs/deeper/record.ipynb #b7c90d1e
+def in_effect(
+    rows:list, # lines of a record after its header
+    header:dict, # its `n_final` becomes the last one
+)->list: # a round each
+    "The rounds of a record. Where a trial was extended, its last round, which asked nothing, stands twice"
+    rounds = list[dict]()
+    for row in rows:
+        if "n_final" in row:
+            header["config"]["n_final"] = row["n_final"]
+            if rounds and rounds[-1]["round"] == row["round"] and not rounds[-1].get("indices"): rounds.pop()
+        rounds.append(row)
+    return rounds
+
+# %% ../nbs/deeper/record.ipynb #4d2f8a96
+_OPEN:WeakValueDictionary[str, Record] = WeakValueDictionary() # records that this process is writing
+
+class Record:
+    "One trial as JSON lines: a header, then a line a round, each on the disk before the next round starts"
+    def __init__(self,
+        path:str|Path|None=None, # file; default: kept in memory only
+    ):
+        self.path:Any = Path(path) if path else None
+        self._file:Any = None            # open for writing, once started
+        self.header:Any = None           # a dict, once started
+        self.rounds = list[dict]()
+        self._torn = b""                 # a last line that was cut off
+        self._moved = dict[str, Any]()   # what the next round says of a new host
+        self._longer = dict[str, Any]()  # and of a new end
+        if self.path and self.path.exists():
+            if not self.path.is_file(): raise ValueError(f"{self.path} is not a file; give another path")
+            self._parse(self.path.read_bytes())
+
+    if TYPE_CHECKING:   # methods that are told below
+        def __getattr__(self, name:str)->Any: ...
+
+    def _parse(self, content):
+        whole, self._torn = split_torn(content)
+        try:
+            if not content.startswith(_BEGIN[:len(content)]): raise ValueError("it begins as no record does")
+            self.header, *rows = [json.loads(line) for line in whole.splitlines()] or [None]
+            if self.header: check_header(self.header)
+            self.rounds = in_effect(rows, self.header)
+            check_rows(self.rounds)
+            all_hosts(self.header, self.rounds)   # do they read?
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+            what = f"it has no {e}" if isinstance(e, KeyError) else e
+            raise ValueError(f"{self.path} is not a record of a trial ({what}); "
+                             "move it away, or give another path") from e
+
+# %% ../nbs/deeper/record.ipynb #a1c4e8d3
+@patch
+def start(self:Record,
+    header:dict, # what the trial is
+)->None:
+    "Take the file for writing, and write the header; or compare it with the one that is there"
+    self._compare(header)   # before we take the file from anybody
+    if self.path and not self._file: self._open()
+    if not self.header:
+        self._write(header)
+        self.header = header
+        return
+    if self._compare(header): self._extend(header["config"]["n_final"])
+    was, now = {k: v[-1] for k, v in self.hosts.items()}, host(header)
+    self._moved = {} if self.complete else {k: v for k, v in now.items() if was[k] != v}
+    if self._moved:
+        before, after = (", ".join(f"{k} {there[k]}" for k in self._moved) for there in (was, now))
+        warnings.warn(f"{self.path} was computed with {before}, and goes on with {after}; the last digits may "
+                      "differ from those of one uninterrupted trial", stacklevel=4)
+
+@patch
+def _compare(self:Record, header):
+    "An error, if this is another trial; True, if it is the same and ends later"
+    if not self.header: return False
+    there, here = self.header["config"], header["config"]
+    differ = [k for k in {**here, **there} if there.get(k) != here.get(k)]
+    if not differ: return False
+    if differ == ["n_final"] and self.can_extend(here["n_final"]): return True
+    self.close()
+    if "protocol" in differ:
+        what = (f"a record of protocol {self.protocol}, and this bdal continues those of protocol {PROTOCOL}")
+    else: what = "the record of another trial: " + "; ".join(
+        f"{k} is {there.get(k)!r} there, {here.get(k)!r} here" for k in differ)
+    raise ValueError(f"{self.path} is {what}; give another path. To take its labels along, begin the other with "
+                     "start=Record(path).known")
+
+# %% ../nbs/deeper/record.ipynb #0b9d6f27
 def lock_file(
     f, # a file, open for writing
 )->bool:
@@ -54,192 +183,128 @@ def lock_file(
         warnings.warn(f"{f.name} cannot be locked on this file system ({e.strerror}): let one process write it")
     return True
 
-def _in_effect(rows, header):
-    "The rounds of a record: where a trial was extended, its last round, which asked nothing, stands twice"
-    rounds = []
-    for row in rows:
-        if "n_final" in row:
-            header["config"]["n_final"] = row["n_final"]
-            if rounds and rounds[-1]["round"] == row["round"] and not rounds[-1].get("indices"): rounds.pop()
-        rounds.append(row)
-    return rounds
+# %% ../nbs/deeper/record.ipynb #e83c5b10
+@patch
+def _open(self:Record):
+    try:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        name = str(self.path.resolve())
+        if name in _OPEN: _OPEN[name].close()   # a cell of a notebook that is run again takes over
+        self._file = open(self.path, "a+b", buffering=0)
+    except OSError as e:
+        raise OSError(f"cannot write the record {self.path} ({e.strerror}); "
+                      "give a path in a folder that you may write") from e
+    if not lock_file(self._file):
+        self.close()
+        raise RuntimeError(f"{self.path} is being written by another process; wait for it, or give another path")
+    _OPEN[name] = self
+    self._file.seek(0)
+    self._parse(content := self._file.read())   # what has come since we looked
+    if self._torn:
+        print(f"{self.path}: dropped a last line that was cut off ({len(self._torn)} bytes)")
+        self._file.truncate(self._file.tell() - len(self._torn))
+    elif content and not content.endswith(b"\n"): self._file.write(b"\n")
 
-class Record:
-    "One trial as JSON lines: a header, then a line a round, each on the disk before the next round starts"
-    def __init__(self,
-        path:str|Path|None=None, # file; none: kept in memory only
-    ):
-        self.path, self._file = Path(path) if path else None, None
-        self.header:Any = None   # a dict, once started
-        self.rounds, self._torn = list[dict](), b""
-        self._moved = dict[str, Any]()   # what the next round says of a new host
-        self._longer = dict[str, Any]()   # and of a new end
-        if self.path and self.path.exists():
-            if not self.path.is_file(): raise ValueError(f"{self.path} is not a file; give another path")
-            self._parse(self.path.read_bytes())
+@patch
+def close(self:Record)->None:
+    "Let the file go"
+    if self._file: self._file.close(); self._file = None
 
-    def _parse(self, content):
-        whole, _, self._torn = content.rpartition(b"\n")
-        try: json.loads(self._torn)
-        except (ValueError, RecursionError): pass
-        else: whole, self._torn = content, b""   # an editor may have left out the last line's end
-        try:
-            if not content.startswith(_BEGIN[:len(content)]): raise ValueError("it begins as no record does")
-            self.header, *rows = [json.loads(line) for line in whole.splitlines()] or [None]
-            if self.header and self.header["format"] != FORMAT:
-                raise ValueError(f"its format is {self.header['format']}, this bdal reads {FORMAT}")
-            if self.header and not isinstance(self.header["config"], dict):
-                raise ValueError("its header has no configuration")
-            self.rounds = _in_effect(rows, self.header)
-            if [row["round"] for row in self.rounds] != list(range(len(self.rounds))):
-                raise ValueError("its rounds are not 0, 1, 2, ...")
-            for r, lists in enumerate([[row.get("indices", []), row.get("labels", [])] for row in self.rounds]):
-                if not all(isinstance(o, list) and all(type(i) is int and abs(i) < 2**63 for i in o) for o in lists):
-                    raise ValueError(f"in round {r}, indices or labels are not lists of whole numbers")
-            self.hosts   # does it read?
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
-            what = f"it has no {e}" if isinstance(e, KeyError) else e
-            raise ValueError(f"{self.path} is not a record of a trial ({what}); "
-                             "move it away, or give another path") from e
+# %% ../nbs/deeper/record.ipynb #5c0e7f3a
+@patch
+def append(self:Record,
+    row:dict, # one round
+)->None:
+    "Add a round, and return when it is on the disk"
+    if self._moved: row = {**row, "goes_on": self._moved}
+    row = {**row, **self._longer}
+    self._write(row)
+    self.rounds.append(row)
+    self._moved, self._longer = {}, {}
 
-    def start(self,
-        header:dict, # what the trial is
-    ):
-        "Take the file for writing, and write the header; or compare it with the one that is there"
-        self._compare(header)   # before we take the file from anybody
-        if self.path and not self._file: self._open()
-        if self.header:
-            if self._compare(header): self._extend(header["config"]["n_final"])
-            was, now = {k: v[-1] for k, v in self.hosts.items()}, _host(header)
-            self._moved = {} if self.complete else {k: v for k, v in now.items() if was[k] != v}
-            if self._moved:
-                before, after = (", ".join(f"{k} {host[k]}" for k in self._moved) for host in (was, now))
-                warnings.warn(f"{self.path} was computed with {before}, and goes on with {after}; the last digits may "
-                              "differ from those of one uninterrupted trial", stacklevel=4)
-            return
-        self._write(header)
-        self.header = header
+@patch
+def _write(self:Record, entry):
+    if not self.path: return
+    if not self._file:
+        raise RuntimeError(f"{self.path} was closed, or taken over by another Learner of this notebook; "
+                           "make the Learner again")
+    line, size = (json.dumps(entry, allow_nan=False) + "\n").encode(), os.fstat(self._file.fileno()).st_size
+    try:
+        if not self.path.exists() or not os.path.samestat(os.fstat(self._file.fileno()), os.stat(self.path)):
+            raise FileNotFoundError(2, "the file has been moved or deleted")
+        if self._file.write(line) != len(line): raise OSError(28, "no space left")
+        os.fsync(self._file.fileno())
+    except BaseException as e:   # an interrupt, too: no line that is in the file and not in `rounds`
+        try: self._file.truncate(size)   # no half line
+        except OSError: pass
+        if not isinstance(e, OSError): raise
+        raise OSError(f"cannot write round {len(self.rounds)} to {self.path} ({e.strerror}); "
+                      "what came before is whole: mend the cause, and run again") from e
 
-    def _compare(self, header):
-        "An error, if this is another trial; True, if it is the same and ends later"
-        if not self.header: return False
-        there, here = self.header["config"], header["config"]
-        differ = [k for k in {**here, **there} if there.get(k) != here.get(k)]
-        if differ == ["n_final"] and self.can_extend(here["n_final"]): return True
-        if differ: self.close()
-        if "protocol" in differ:
-            raise ValueError(f"{self.path} is a record of protocol {self.protocol}, and this bdal continues those of "
-                             f"protocol {PROTOCOL}; give another path. To take its labels along, begin the other with "
-                             "start=Record(path).known")
-        if differ:
-            raise ValueError(f"{self.path} is the record of another trial: "
-                             + "; ".join(f"{k} is {there.get(k)!r} there, {here.get(k)!r} here" for k in differ)
-                             + "; give another path. To take its labels along, open it once more with the choices that "
-                               "are there, and begin the other with start=(learner.pool.labelled, "
-                               "learner.labels_N[learner.pool.labelled])")
+# %% ../nbs/deeper/record.ipynb #2b6f1e94
+@patch(as_prop=True)
+def hosts(self:Record)->dict: # device, arithmetic, torch -> the one it began with, and any that it went on with
+    "Where it was computed, and with what"
+    return all_hosts(self.header, self.rounds)
 
-    def can_extend(self,
-        n_final:int|None, # labels at which to stop; none: when the pool is empty
-    )->bool: # False also where the last question was cut short to end at the old number
-        "Would a trial to so many labels begin with these rounds?"
-        config, asked = self.header["config"], [row for row in self.rounds if row.get("indices")]
-        old = config.get("n_final")
-        if old is None or n_final is not None and n_final <= old: return False
-        return not asked or asked[-1]["n_labelled"] + config.get("K", 1) <= old
+@patch(as_prop=True)
+def protocol(self:Record)->int: # 1: bdal 0.1.0, ragged mini-batches; 2: even ones
+    "The protocol that its networks were trained by"
+    return (self.header or {}).get("config", {}).get("protocol", 1)
 
-    def _extend(self, n_final):
-        "Go on to more labels: the last round, which asked nothing, is asked again"
-        if self.complete: self.rounds.pop()
-        self.header["config"]["n_final"] = n_final
-        self._longer = dict(n_final=n_final)
+@patch(as_prop=True)
+def begun(self:Record)->tuple: # indices and labels, lists; empty: not known
+    "What was labelled at the start"
+    config = (self.header or {}).get("config", {})
+    return tuple(config[k] for k in ("start_indices", "start_labels") if k in config)
 
-    def _open(self):
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            name = str(self.path.resolve())
-            if name in _OPEN: _OPEN[name].close()   # a cell of a notebook that is run again takes over
-            self._file = open(self.path, "a+b", buffering=0)
-        except OSError as e:
-            raise OSError(f"cannot write the record {self.path} ({e.strerror}); "
-                          "give a path in a folder that you may write") from e
-        if not lock_file(self._file):
-            self.close()
-            raise RuntimeError(f"{self.path} is being written by another process; wait for it, or give another path")
-        _OPEN[name] = self
-        self._file.seek(0)
-        self._parse(content := self._file.read())   # what has come since we looked
-        if self._torn:
-            print(f"{self.path}: dropped a last line that was cut off ({len(self._torn)} bytes)")
-            self._file.truncate(self._file.tell() - len(self._torn))
-        elif content and not content.endswith(b"\n"): self._file.write(b"\n")
+@patch(as_prop=True)
+def known(self:Record)->tuple: # indices and labels, lists: the start set and all that was told
+    "What is labelled: a `start` for another Learner"
+    def all_of(k, start): return sum((row.get(k, []) for row in self.rounds), start)
+    indices, labels = self.begun or ([], [])
+    return all_of("indices", indices), all_of("labels", labels)
 
-    def append(self,
-        row:dict, # one round
-    ):
-        "Add a round, and return when it is on the disk"
-        if self._moved: row = {**row, "goes_on": self._moved}
-        row = {**row, **self._longer}
-        self._write(row)
-        self.rounds.append(row)
-        self._moved, self._longer = {}, {}
+@patch(as_prop=True)
+def complete(self:Record)->bool: # has the trial reached its last round?
+    "Is there nothing left to do?"
+    rows = self.header and self.header["config"].get("rows")   # where nothing is asked, the header says how many
+    return len(self.rounds) >= rows if rows else bool(self.rounds) and not self.rounds[-1].get("indices")
 
-    def _write(self, entry):
-        if not self.path: return
-        if not self._file:
-            raise RuntimeError(f"{self.path} was closed, or taken over by another Learner of this notebook; "
-                               "make the Learner again")
-        line, size = (json.dumps(entry, allow_nan=False) + "\n").encode(), os.fstat(self._file.fileno()).st_size
-        try:
-            if not self.path.exists() or not os.path.samestat(os.fstat(self._file.fileno()), os.stat(self.path)):
-                raise FileNotFoundError(2, "the file has been moved or deleted")
-            if self._file.write(line) != len(line): raise OSError(28, "no space left")
-            os.fsync(self._file.fileno())
-        except BaseException as e:   # an interrupt, too: no line that is in the file and not in `rounds`
-            try: self._file.truncate(size)   # no half line
-            except OSError: pass
-            if not isinstance(e, OSError): raise
-            raise OSError(f"cannot write round {len(self.rounds)} to {self.path} ({e.strerror}); "
-                          "what came before is whole: mend the cause, and run again") from e
+@patch
+def table(self:Record)->Any:
+    "The rounds as a pandas data frame, without lists and notes"
+    import pandas as pd
+    return pd.DataFrame([{k: v for k, v in row.items() if not isinstance(v, (list, dict))} for row in self.rounds])
 
-    def close(self)->None:
-        "Let the file go"
-        if self._file: self._file.close(); self._file = None
+# %% ../nbs/deeper/record.ipynb #f04d9c71
+@patch
+def __repr__(self:Record):
+    what = self.header and "{}, seed {}".format(*map(self.header["config"].get, ("score", "seed")))
+    return (f"Record of {what or 'nothing'}: {len(self.rounds)} rounds"
+            f"{', complete' if self.complete else ''}, {self.path or 'in memory'}")
 
-    @property
-    def hosts(self)->dict: # device, arithmetic, torch -> the one it began with, and any that it went on with
-        "Where it was computed, and with what"
-        found = {k: [v] for k, v in _host(self.header or {}).items()}
-        for row in self.rounds:
-            for k, v in row.get("goes_on", {}).items(): found[k].append(v)
-        return found
+@patch
+def _repr_html_(self:Record):
+    config = self.header["config"] if self.header else {}
+    return as_html({"trial": trial_in_words(config) or "none yet",
+                    "rounds": f"{len(self.rounds)}{', complete' if self.complete else ''}",
+                    "accuracy": last_accuracy(self.rounds), "record": self.path or "in memory"})
 
-    @property
-    def protocol(self)->int: # 1: bdal 0.1.0, ragged mini-batches; 2: even ones
-        "The protocol that its networks were trained by"
-        return (self.header or {}).get("config", {}).get("protocol", 1)
+# %% ../nbs/deeper/record.ipynb #68e2b0f5
+@patch
+def can_extend(self:Record,
+    n_final:int|None, # labels at which to stop; default: when the pool is empty
+)->bool: # False also where the last question was cut short to end at the old number
+    "Would a trial to so many labels begin with these rounds?"
+    config, asked = self.header["config"], [row for row in self.rounds if row.get("indices")]
+    old = config.get("n_final")
+    if old is None or n_final is not None and n_final <= old: return False
+    return not asked or asked[-1]["n_labelled"] + config.get("K", 1) <= old
 
-    @property
-    def known(self)->tuple: # indices and labels, lists: the start set and all that was told
-        "What is labelled: a `start` for another Learner"
-        config = self.header["config"]
-        def all_of(k): return sum((row.get(k, []) for row in self.rounds), config.get(f"start_{k}", []))
-        return all_of("indices"), all_of("labels")
-
-    @property
-    def complete(self)->bool: # has the trial reached its last round?
-        rows = self.header and self.header["config"].get("rows")   # where nothing is asked, the header says how many
-        return len(self.rounds) >= rows if rows else bool(self.rounds) and not self.rounds[-1].get("indices")
-
-    def table(self)->Any:
-        "The rounds as a pandas data frame, without lists and notes"
-        import pandas as pd
-        return pd.DataFrame([{k: v for k, v in row.items() if not isinstance(v, (list, dict))} for row in self.rounds])
-    def __repr__(self):
-        what = self.header and "{}, seed {}".format(*map(self.header["config"].get, ("score", "seed")))
-        return (f"Record of {what or 'nothing'}: {len(self.rounds)} rounds"
-                f"{', complete' if self.complete else ''}, {self.path or 'in memory'}")
-    def _repr_html_(self):
-        config = self.header["config"] if self.header else {}
-        return as_html({"trial": trial_in_words(config) or "none yet",
-                         "rounds": f"{len(self.rounds)}{', complete' if self.complete else ''}",
-                         "accuracy": last_accuracy(self.rounds), "record": self.path or "in memory"})
+@patch
+def _extend(self:Record, n_final):
+    "Go on to more labels: the last round, which asked nothing, is asked again"
+    if self.complete: self.rounds.pop()
+    self.header["config"]["n_final"] = n_final
+    self._longer = dict(n_final=n_final)

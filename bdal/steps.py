@@ -4,28 +4,29 @@
 
 # %% ../nbs/03_steps.ipynb #96b71103
 from __future__ import annotations
-import hashlib, json, math, os, platform, re, subprocess, sys, threading, time, warnings
-from contextlib import contextmanager, suppress
-from contextvars import copy_context
+import hashlib, json, math, platform, re, subprocess, time, warnings
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from torch import nn
-import bdal.record
-from .data import Data, Pool, as_html, as_inputs, as_pool, balanced_start, derive_seed, seeded, take
+from fastcore.basics import patch
+import bdal
+from .data import Data, Pool, as_html, as_inputs, as_labels, balanced_start, derive_seed, seeded
 from .model import bayesian_cnn, consistent, pass_once, sampling
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
 from .acquisition import SCORES, SELECTORS, Batch, acquire, lookup
 from .scoring import counted, race, score_pool
-from .record import last_accuracy, trial_in_words
+from .record import FORMAT, PROTOCOL, Record, last_accuracy, trial_in_words
+from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['RECIPES', 'DTYPES', 'schedule', 'Protocol', 'Progress', 'Learner', 'run_round', 'header', 'run_trial', 'round_line',
-           'check_parameters']
+__all__ = ['RECIPES', 'DTYPES', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'Protocol', 'default_net',
+           'new_net', 'check_net', 'net_in_words', 'HeldOut', 'held_out', 'check_parts', 'Trained', 'Learner',
+           'warn_if_large', 'header', 'fingerprint', 'train_net', 'run_trial', 'round_line', 'check_parameters']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -45,9 +46,37 @@ _BOTH = dict(p=(0.1, 0.1, 0.5), batch=64, lr=1e-2)
 RECIPES = dict(plain=dict(schedule="steps 300", augment="none", weight_decay=0.3, **_BOTH),
                augmented=dict(schedule="steps 1200", augment="elastic", weight_decay=1e-2, **_BOTH))
 
-# %% ../nbs/03_steps.ipynb #f6fab3f1
+# %% ../nbs/03_steps.ipynb #e2a9c4d7
 DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
 
+def as_whole(name, v, low):
+    "A whole number from `low`, numpy's too"
+    if isinstance(v, bool) or not isinstance(v, (int, np.integer)) or v < low:
+        raise ValueError(f"{name} is {v!r}; give a whole number from {low}")
+    return int(v)
+
+def as_number(name, v, zero=False):
+    "A positive number, or 0 where it may be; numpy's too"
+    ok = isinstance(v, (int, float, np.integer, np.floating)) and not isinstance(v, bool)
+    if not ok or not (0 < v < math.inf or zero and v == 0):
+        raise ValueError(f"{name} is {v!r}; give a number {'from' if zero else 'above'} 0")
+    return v if isinstance(v, (int, float)) else v.item()
+
+def check_dropout(p):
+    "A probability, or three"
+    ps = p if isinstance(p, (list, tuple)) else (p,)*3
+    if len(ps) != 3 or not all(isinstance(q, (int, float)) and 0 <= q < 1 for q in ps):
+        raise ValueError(f"p is {p!r}; give a probability in [0, 1), or three")
+
+def check_race(race, selector):
+    "A share of the pool, as a number"
+    ok = isinstance(race, (int, float, np.floating)) and not isinstance(race, bool)
+    if not ok or not (0 < race <= 1 and selector == "top_k"):
+        raise ValueError(f"race is {race!r} with selector {selector!r}; "
+                         "give a share above 0, 1 at most, with selector 'top_k', or none")
+    return race if isinstance(race, int) else float(race)
+
+# %% ../nbs/03_steps.ipynb #f6fab3f1
 @dataclass(frozen=True)
 class Protocol:
     "Every choice that decides a trial, checked; it is written into the record's header"
@@ -67,195 +96,145 @@ class Protocol:
     augment:str|None = None # name in `AUGMENT`: training images changed a little at random
     dtype:str = "auto" # arithmetic of training, measuring and scoring: "float32", "bfloat16", or "auto", the device's fast one
     race:float|None = None # share of the pool that a glance leaves to be scored, see `race`; none: all of it
+    if TYPE_CHECKING:   # a method that is told below
+        def __getattr__(self, name:str)->Any: ...
 
     def __post_init__(self):
         for name, value in lookup(RECIPES, self.recipe, "recipe").items():
             if getattr(self, name) is None: object.__setattr__(self, name, value)
-        lookup(SCORES, self.score, "score")
-        lookup(SELECTORS, self.selector, "selector")
-        lookup(DTYPES, self.dtype, "dtype")
-        lookup(AUGMENT, self.augment, "augment")
+        for name, registry in dict(score=SCORES, selector=SELECTORS, dtype=DTYPES, augment=AUGMENT).items():
+            lookup(registry, getattr(self, name), name)
         schedule(self.schedule, 1)
-        for name in ("K", "T", "batch", "seed", "n_final"):
-            v, low = getattr(self, name), 0 if name == "seed" else 1
-            if v is None and name == "n_final": continue
-            if isinstance(v, np.integer): object.__setattr__(self, name, v := int(v))
-            if isinstance(v, bool) or not isinstance(v, int) or v < low:
-                raise ValueError(f"{name} is {v!r}; give a whole number from {low}")
-        for name in ("coldness", "lr", "weight_decay"):
-            v, zero = getattr(self, name), name == "weight_decay"   # which may be none at all
-            if isinstance(v, bool) or not isinstance(v, (int, float)) or not (0 < v < float("inf") or zero and v == 0):
-                raise ValueError(f"{name} is {v!r}; give a number {'from' if zero else 'above'} 0")
-        if isinstance(self.race, np.floating): object.__setattr__(self, "race", float(self.race))
-        if self.race is not None and (isinstance(self.race, bool) or not isinstance(self.race, (int, float))
-                                      or not (0 < self.race <= 1 and self.selector == "top_k")):
-            raise ValueError(f"race is {self.race!r} with selector {self.selector!r}; "
-                             "give a share above 0, 1 at most, with selector 'top_k', or none")
-        ps = self.p if isinstance(self.p, (list, tuple)) else (self.p,)*3
-        if len(ps) != 3 or not all(isinstance(q, (int, float)) and 0 <= q < 1 for q in ps):
-            raise ValueError(f"p is {self.p!r}; give a probability in [0, 1), or three")
+        check_dropout(self.p)
+        for name, v in asdict(self).items():
+            if v is None: continue
+            if name in ("K", "T", "batch", "seed", "n_final"): v = as_whole(name, v, 0 if name == "seed" else 1)
+            if name in ("coldness", "lr", "weight_decay"): v = as_number(name, v, zero=name == "weight_decay")
+            if name == "race": v = check_race(v, self.selector)
+            object.__setattr__(self, name, v)
 
-    def check_sizes(self,
-        n_start:int, # labels in the start set
-        N:int, # inputs in the full set
-    ):
-        "Do the numbers fit the pool?"
-        if self.K > N - n_start:
-            raise ValueError(f"K is {self.K:,}, and the pool holds {N - n_start:,} unlabelled images; "
-                             f"choose K from 1 to {N - n_start:,}")
-        if self.n_final is not None and not n_start < self.n_final <= N:
-            raise ValueError(f"n_final is {self.n_final:,}; "
-                             f"choose from {n_start + 1:,}, one more than the start set, to {N:,}, the full set")
+# %% ../nbs/03_steps.ipynb #b05f7d31
+@patch
+def check_sizes(self:Protocol,
+    n_start:int, # labels in the start set
+    N:int, # inputs in the full set
+):
+    "Do the numbers fit the pool?"
+    if not n_start: raise ValueError("start is empty; give (indices, labels) of a few images of each class")
+    if self.K > N - n_start:
+        raise ValueError(f"K is {self.K:,}, and the pool holds {N - n_start:,} unlabelled images; "
+                         f"choose K from 1 to {N - n_start:,}")
+    if self.n_final is not None and not n_start < self.n_final <= N:
+        raise ValueError(f"n_final is {self.n_final:,}; "
+                         f"choose from {n_start + 1:,}, one more than the start set, to {N:,}, the full set")
 
-# %% ../nbs/03_steps.ipynb #b7e41c55
-_FIRST, _EVERY = 1.5, 10. # seconds of a wait before it is spoken of; between two lines of a log
+# %% ../nbs/03_steps.ipynb #a3d8f0c2
+def default_net(
+    classes:int, # C
+    p, # dropout probability, or three
+    in_shape:tuple, # of one input
+    seed:int, # of the weights
+)->nn.Module: # `bayesian_cnn`
+    "The network of a `Learner` that is given none"
+    return bayesian_cnn(classes, p, seed, in_shape)
 
-def _about(seconds):
-    "A time in words"
-    if seconds < 99.5: return f"about {max(1, round(seconds))} s"
-    return f"about {seconds/60:.0f} min" if seconds < 5940 else f"about {seconds/3600:.1f} h"
+def new_net(
+    net_of_seed, # function seed -> module
+    seed:int, # of the trial
+    round:int=0, # from 0
+    device="cpu", # where to compute
+)->nn.Module: # with fresh weights, which only seed and round decide
+    "The network of a round, before training"
+    with seeded(seed, "weights", round): return net_of_seed(derive_seed(seed, "weights", round)).to(device)
 
-def _on_terminal(stream):
-    "A function that draws a text over the one before; none at last"
-    shown = 0
-    def draw(text):
-        nonlocal shown
-        text = text[:(os.get_terminal_size(stream.fileno()).columns or 80) - 1]
-        if text or shown: stream.write("\r" + text.ljust(shown) + ("" if text else "\r")); stream.flush()
-        shown = len(text)
-    return draw
-
-def _in_log(stream):
-    "A function that writes a text as a line"
-    def draw(text):
-        if text: stream.write(text + "\n"); stream.flush()
-    return draw
-
-@lru_cache(1)
-def _in_notebook(cell):
-    "A function that shows a text in the one place that a run of a cell has for it"
-    from IPython.display import display
-    shown = None
-    def draw(text):
-        nonlocal shown
-        if shown: shown.update({"text/plain": text}, raw=True)
-        elif text: shown = display({"text/plain": text}, raw=True, display_id=True)
-    return draw
-
-# %% ../nbs/03_steps.ipynb #9a4d21e3
-def _front_end():
-    "What draws for whoever looks on, and seconds between two texts; none: nobody does"
-    if os.environ.get("BDAL_PROGRESS") == "0" or "IN_TEST" in os.environ or not sys.stderr: return None
-    shell, stream = "IPython" in sys.modules and sys.modules["IPython"].get_ipython(), sys.stderr
-    if hasattr(shell, "kernel"):
-        request = shell.get_parent()
-        if request.get("content", {}).get("allow_stdin"): return _in_notebook(request["header"]["msg_id"]), .5
-        try: stream = open(sys.stderr.fileno(), "w", closefd=False)   # of the process: no cell gets it
-        except OSError: return None
-    return (_on_terminal(stream), .5) if stream.isatty() else (_in_log(stream), _EVERY)
-
-# %% ../nbs/03_steps.ipynb #d5520be8
-class Progress:
-    "What is being done, and for how much longer, shown to whoever waits"
-    def __init__(self):
-        self.name, self.what, self.done, self.total, self.since, self.ends = "", "", 0, 0, 0., 0.
-        self.busy, self._said = False, -math.inf
-
-    def at(self,
-        what:str, # is being done
-        done:int=0, # inputs or steps
-        total:int=0, # of so many; 0: not counted
-    )->None:
-        "This is how far we are"
-        if (what, total) != (self.what, self.total): self.since = time.perf_counter()
-        self.what, self.done, self.total = what, done, total
-
-    def line(self)->str:
-        "How far we are, in words"
-        now, count = time.perf_counter(), f" {self.done:,}/{self.total:,}" if self.total else ""
-        if now < self.ends: left = f"{_about(self.ends - now)} left"
-        elif 0 < self.done < self.total:
-            left = f"this part {_about((now - self.since)*(self.total - self.done)/self.done)} more"
-        else: left = f"for {now - self.since:.0f} s"
-        return f"{self.name}: {self.what}{count}, {left}"
-
-    @contextmanager
-    def waiting(self,
-        show:bool, # or not?
-        name:str="", # of what we wait for
-        seconds:float=0, # that it will take; 0: not known
-    ):
-        "Within the block, somebody waits"
-        self.name, self.ends, self.busy = name, time.perf_counter() + seconds, True
-        self.at("beginning")
-        over, front_end = threading.Event(), _front_end() if show else None
-        thread = front_end and threading.Thread(
-            target=copy_context().run, args=(self._show, over, *front_end), daemon=True)
-        try:
-            if thread: thread.start()
-            yield self
-        finally:
-            self.busy = False
-            over.set()
-            if thread and thread.is_alive(): thread.join()   # an interrupt may have come before it began
-
-    def _show(self, over, draw, every):
-        "Until it is over, say how far we are; then take it away"
-        pause = max(_FIRST, self._said + every - time.perf_counter())
-        with suppress(OSError, ValueError):   # a terminal that was closed is not worth a trial
-            while not over.wait(pause):
-                draw(self.line())
-                self._said, pause = time.perf_counter(), every
-            draw("")
-
-# %% ../nbs/03_steps.ipynb #d28298cf
-def _whole(labels):
-    "Labels as int64 [n]; names and fractions are refused"
-    found = labels.cpu().numpy() if torch.is_tensor(labels) else np.asarray(labels)
-    kind = found.dtype.kind
-    whole = kind in "biu" or kind == "f" and ((abs(found) < 2**53) & (np.trunc(found) == found)).all()
-    if found.size and not whole:
-        raise ValueError(f"labels are {found.ravel()[:5].tolist()}; give class numbers, counted from 0")
-    return torch.as_tensor(found.astype(np.int64)).flatten()
-
-def _begun(record):
-    "(indices, labels) that a record began with; empty: it is not there"
-    config = (bdal.record.Record(record).header or {}).get("config", {})
-    return tuple(config[k] for k in ("start_indices", "start_labels") if k in config)
-
-def _checked_test(test, shape, classes):
-    "(x_test, y_test) as tensors that fit the pool and its classes"
-    if len(test) != 2 or not len(test[0]):
-        raise ValueError("test is empty, or no pair; give (x_test, y_test), or leave test out")
-    x, y = as_inputs(test[0], "test"), _whole(test[1])
-    if len(x) != len(y): raise ValueError(f"test has {len(x)} inputs and {len(y)} labels; give one label an input")
-    if x.shape[1:] != shape:
-        raise ValueError(f"test has inputs of shape {list(x.shape[1:])}, the pool of {list(shape)}; make them equal")
-    if y.min() < 0 or y.max() >= classes:
-        raise ValueError(f"labels of test go from {y.min()} to {y.max()}; with {classes} classes "
-                         f"give 0 to {classes - 1}, or set classes=, which else is what `start` has seen")
-    return x, y
-
-def _check_net(learner, x):
-    "Does the network take the inputs, and give logits? Known before anything is trained"
-    if isinstance(learner.net_of_seed, nn.Module):
+# %% ../nbs/03_steps.ipynb #72b4c8e6
+def check_net(
+    net_of_seed, # function seed -> module
+    x:torch.Tensor, # one input, [1, ...]
+    classes:int, # C
+    seed:int=0, # of the trial
+    device="cpu", # where to compute
+)->nn.Module: # one of these networks
+    "Does the network take the inputs, give logits, and have dropout? Known before anything is trained"
+    if isinstance(net_of_seed, nn.Module):
         raise TypeError("net is a module; give a function seed -> module, since each round trains a new one")
     try:
-        net = _new_net(learner, 0).eval()
-        with torch.no_grad(): out = list(net(x.clone().to(learner.device)).shape)
+        net = new_net(net_of_seed, seed, 0, device).eval()
+        with torch.no_grad(): shape = list(net(x.clone().to(device)).shape)
     except Exception as e:
         last = x.ndim == 4 and x.shape[3] in (1, 3, 4) and min(x.shape[1:3]) > 4
         cure = ("channels come first: np.moveaxis(x, -1, 1)" if last
                 else "net is a function seed -> module for such inputs")
         raise ValueError(f"the network cannot take inputs of shape {list(x.shape[1:])} ({e}); {cure}") from e
-    if out != [1, learner.classes]:
-        raise ValueError(f"the network gives {out} for one input; give logits, [1, {learner.classes}]: one a class")
+    if shape != [1, classes]:
+        raise ValueError(f"the network gives {shape} for one input; give logits, [1, {classes}]: one a class")
+    sampled = consistent(net)
+    with torch.no_grad(), sampling(sampled, 1): pass_once(sampled, x.to(device))   # are its masks its own?
+    return net
+
+def net_in_words(
+    net:nn.Module, # any
+)->str: # how many parameters, and a hash of the layers
+    "What kind of network this is, for a record"
     layers = re.sub("0x[0-9a-f]+", "", repr(net))   # without addresses
-    learner.net_in_words = (f"{sum(o.numel() for o in net.parameters()):,} parameters, "
-                            f"layers {hashlib.sha256(layers.encode()).hexdigest()[:8]}")
-    learner.threads = fit_threads(net, x.expand(learner.protocol.batch, *x.shape[1:]), learner.protocol.batch)
-    net = consistent(net)
-    with torch.no_grad(), sampling(net, 1): pass_once(net, x.to(learner.device))   # are its masks its own?
+    return (f"{sum(o.numel() for o in net.parameters()):,} parameters, "
+            f"layers {hashlib.sha256(layers.encode()).hexdigest()[:8]}")
+
+# %% ../nbs/03_steps.ipynb #1f6e3b90
+class HeldOut(NamedTuple):
+    "Labelled inputs that are measured on, and never trained on"
+    x:torch.Tensor # inputs, float32 [n, ...]
+    y:torch.Tensor # labels, int64 [n]
+    parts:dict # name -> indices, measured apart
+
+    def columns(self,
+        log_probs:torch.Tensor, # log-probabilities of the inputs, [n, C]
+    )->dict: # test_accuracy and test_nll, of the whole and of each part
+        "Accuracy and NLL, as columns of a record"
+        parts = {"": slice(None), **{f"_{name}": idx for name, idx in self.parts.items()}}
+        measured = {name: measure(log_probs[idx], self.y[idx]) for name, idx in parts.items()}
+        return {f"test_{k}{name}": m[k] for name, m in measured.items() for k in ("accuracy", "nll")}
+
+# %% ../nbs/03_steps.ipynb #c8d27a05
+def held_out(
+    test, # (x_test, y_test); default: nothing is measured
+    parts:dict|None, # name -> indices into it
+    shape:tuple, # of one input of the pool
+    classes:int, # C
+)->HeldOut|None: # what fits the pool, checked
+    "A test set, as a `Learner` measures on it"
+    if test is None:
+        check_parts(parts, 0)
+        return None
+    if len(test) != 2 or not len(test[0]):
+        raise ValueError("test is empty, or no pair; give (x_test, y_test), or leave test out")
+    x, y = as_inputs(test[0], "test"), as_labels(test[1])
+    if len(x) != len(y):
+        raise ValueError(f"test has {len(x)} inputs and {len(y)} labels; give one label an input")
+    if x.shape[1:] != shape:
+        raise ValueError(f"test has inputs of shape {list(x.shape[1:])}, the pool of {list(shape)}; make them equal")
+    if y.min() < 0 or y.max() >= classes:
+        raise ValueError(f"labels of test go from {y.min()} to {y.max()}; with {classes} classes "
+                         f"give 0 to {classes - 1}, or set classes=, which else is what `start` has seen")
+    return HeldOut(x, y, check_parts(parts, len(y)))
+
+def check_parts(
+    parts:dict|None, # name -> indices into the test set
+    n:int, # inputs in the test set
+)->dict: # the same, as tensors
+    "Parts of a test set, each of them in it"
+    parts = {name: torch.as_tensor(idx) for name, idx in (parts or {}).items()}
+    if bad := [name for name, idx in parts.items() if not len(idx) or idx.max() >= n]:
+        raise ValueError(f"test_parts {bad} are empty, or reach beyond the {n:,} test inputs; "
+                         "give indices into the test set")
+    return parts
+
+# %% ../nbs/03_steps.ipynb #d28298cf
+class Trained(NamedTuple):
+    "A network, and what its training took"
+    round:int=-1 # -1: nothing has been trained
+    net:Any=None # the module
+    seconds:float=0. # of training
 
 class Learner:
     "Asks which images to label, is told their labels, keeps the record"
@@ -263,131 +242,60 @@ class Learner:
         x, # all inputs, labelled or not, [N, ...], as for `as_pool`: arrays, or a file larger than the memory
         score:str="bald", # name in `SCORES`
         K:int=10, # images acquired in a round
-        start=None, # (indices, labels) known from the start; none: as in the record, where there is one
-        record=None, # path of the record; one that exists is continued; none: in memory
+        start=None, # (indices, labels) known from the start; default: as in the record, where there is one
+        record=None, # path of the record; one that exists is continued; default: in memory
         *,
-        test=None, # (x_test, y_test) to measure on, never trained on; none: no test columns
-        test_parts=None, # name -> indices into the test set: adds columns test_accuracy_NAME; none: the whole only
-        classes:int|None=None, # C; none: one more than the largest label of `start`
-        net=None, # function seed -> nn.Module with dropout, logits [B, C]; none: `bayesian_cnn`
-        device=None, # where to compute; none: CUDA if there is any, else the CPU
-        data:dict|None=None, # name and fingerprint of the data, for the record; none: computed from `x`
+        test=None, # (x_test, y_test) to measure on, never trained on; default: no test columns
+        test_parts=None, # name -> indices into the test set: adds columns test_accuracy_NAME
+        classes:int|None=None, # C; default: one more than the largest label of `start`
+        net=None, # function seed -> nn.Module with dropout, logits [B, C]; default: `bayesian_cnn`
+        device=None, # where to compute; default: CUDA if there is any, else the CPU
+        data:dict|None=None, # name and fingerprint of the data, for the record; default: computed from `x`
         **protocol, # the rest of `Protocol`
     ):
-        self.protocol, self.x = Protocol(score=score, K=K, **protocol), as_pool(x)
-        start = _begun(record) if start is None else start
-        if len(start) != 2:
-            raise ValueError("start is missing, or no pair; give (indices, labels) of a few images of each class")
-        self.pool = Pool(len(self.x))
-        idx, labels = self.pool.checked(start[0]), _whole(start[1])
-        if not len(idx): raise ValueError("start is empty; give (indices, labels) of a few images of each class")
-        self.protocol.check_sizes(len(idx), len(self.x))
-        self.classes = classes or int(labels.max()) + 1
-        if self.classes < 2:
-            raise ValueError(f"with {self.classes} class there is nothing to learn; "
-                             "start with images of several, or set classes=")
-        few = take(self.x, torch.arange(min(1000, len(self.x))))
-        self.test = None if test is None else _checked_test(test, few.shape[1:], self.classes)
-        for name, some in (("x", few), ("test", self.test and self.test[0][:1000])):
-            if some is not None and (most := some.abs().max()) > 50:
-                warnings.warn(f"{name} has values up to {most:g}, and networks learn best from values near 1; "
-                              "give bytes (uint8), which are divided by 255, or divide yourself", stacklevel=2)
-        self.test_parts = {k: torch.as_tensor(i) for k, i in (test_parts or {}).items()}
-        n_test = len(self.test[1]) if self.test else 0
-        if bad := [k for k, i in self.test_parts.items() if not len(i) or i.max() >= n_test]:
-            raise ValueError(f"test_parts {bad} are empty, or reach beyond the {n_test:,} test inputs; "
-                             "give indices into the test set")
+        self.protocol, self.record = Protocol(score=score, K=K, **protocol), Record(record)
+        self.pool = Pool(x, self.record.begun if start is None else start, classes)
+        self.protocol.check_sizes(len(self.pool.labelled), len(self.pool.x))
+        few = self.pool.inputs(torch.arange(min(1000, len(self.pool.x))))
+        self.test = held_out(test, test_parts, few.shape[1:], self.pool.classes)
+        warn_if_large(x=few, test=self.test and self.test.x[:1000])
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.net_of_seed = net or partial(_default_net, self.classes, self.protocol.p, tuple(few.shape[1:]))
-        _check_net(self, few[:1])
-        self.labels_N = torch.full((len(self.x),), -1)
-        self._learn(*self._checked(idx, labels))
-        self.record = bdal.record.Record(record)
-        self._trained:Any = -1, None, 0.   # round, network, seconds of training
-        self.row:dict = {}   # the open question
-        self.progress, self._to_the_end = Progress(), False   # True: we wait for the trial, not for a round
-        self.record.start(_header(self, data))
+        self.net_of_seed = net or partial(default_net, self.pool.classes, self.protocol.p, tuple(few.shape[1:]))
+        example = check_net(self.net_of_seed, few[:1], self.pool.classes, self.protocol.seed, self.device)
+        self.trained, self.progress = Trained(), Progress()
+        self.row, self.scores_N = dict[str, Any](), torch.tensor([])   # the open question, and what it was chosen by
+        self.record.start(self._header(example, data))
         self._replay()
 
-    def _checked(self, idx, labels):
-        idx, labels = self.pool.checked(idx), _whole(labels)
-        if len(labels) != len(idx):
-            raise ValueError(f"{len(idx)} indices and {len(labels)} labels; give one label an index")
-        if ((labels < 0) | (labels >= self.classes)).any():
-            raise ValueError(f"labels go from {labels.min()} to {labels.max()}; "
-                             f"with {self.classes} classes give 0 to {self.classes - 1}; "
-                             "more are allowed for by classes=, when a record is begun")
-        return idx, labels
+    def __getattr__(self, name):   # methods are told below; and what the pool owns was here in 0.1.0
+        if name not in ("x", "classes", "labels_N"): raise AttributeError(f"a Learner has no {name!r}")
+        warnings.warn(f"learner.{name} is learner.pool.{name} now", DeprecationWarning, stacklevel=2)
+        return getattr(self.pool, name)
 
-    def _replay(self):
-        for row in self.record.rounds:
-            try:
-                if row["n_labelled"] != len(self.x) - len(self.pool):
-                    raise ValueError(f"n_labelled is {row['n_labelled']}, not {len(self.x) - len(self.pool)}")
-                self._learn(*self._checked(row["indices"], row["labels"]))
-            except (ValueError, IndexError, KeyError) as e:
-                self.record.close()
-                raise ValueError(f"{self.record.path} is damaged in round {row['round']} ({e}); "
-                                 "move it away, or cut it before that line") from e
+# %% ../nbs/03_steps.ipynb #f71d5c3b
+def warn_if_large(**some): # name -> inputs, or nothing
+    "Networks learn best from values near 1"
+    for name, x in some.items():
+        if x is not None and (most := x.abs().max()) > 50:
+            warnings.warn(f"{name} has values up to {most:g}, and networks learn best from values near 1; "
+                          "give bytes (uint8), which are divided by 255, or divide yourself", stacklevel=3)
 
-    def _learn(self, idx, labels):
-        self.pool.label(idx)
-        self.labels_N[idx] = torch.as_tensor(labels, dtype=torch.int64)
+@patch
+def _replay(self:Learner):
+    for row in self.record.rounds:
+        try:
+            n = len(self.pool.labelled)
+            if row["n_labelled"] != n: raise ValueError(f"n_labelled is {row['n_labelled']}, not {n}")
+            self.pool.label(row["indices"], row["labels"])
+        except (ValueError, IndexError, KeyError) as e:
+            self.record.close()
+            raise ValueError(f"{self.record.path} is damaged in round {row['round']} ({e}); "
+                             "move it away, or cut it before that line") from e
 
-    @property
-    def net(self)->nn.Module: # trained when first asked for
-        "The network, trained on all labels so far"
-        r = len(self.record.rounds) - self.record.complete
-        if self._trained[0] != r:
-            begun = time.perf_counter()
-            self._trained = r, _train(self, r), round(time.perf_counter() - begun, 3)
-        return self._trained[1]
-
-    def predict(self,
-        x, # inputs, [n, ...], as for `as_inputs`
-        T:int|None=None, # samples of the network; none: the protocol's
-    )->torch.Tensor: # float32 [n, C], the mean of the T sampled networks' probabilities
-        "What the network says of inputs"
-        net, seed = self.net, derive_seed(self.protocol.seed, "masks", self._trained[0])
-        return mean_log_probs(mc_log_probs(net, as_inputs(x), T or self.protocol.T, seed)).exp()
-
-    def ask(self,
-        progress:bool=True, # show, after a second, what is being done and for how much longer?
-    )->torch.Tensor: # indices into the full set, best first, int64 [K]; empty: the trial is complete
-        "Train, measure, score the pool; which images to label next?"
-        if self.record.complete: return torch.tensor([], dtype=torch.int64)
-        if not self.row:
-            seconds = _seconds_left(self, None if self._to_the_end else 1)
-            with self.progress.waiting(progress, f"round {len(self.record.rounds)}", seconds):
-                self.row, self.scores_N = run_round(self)
-        if not self.row["indices"]: self.record.append(self.row)
-        return torch.tensor(self.row["indices"], dtype=torch.int64)
-
-    def tell(self,
-        idx, # indices into the full set: those asked about, some of them, or others
-        labels, # their labels, as many
-    )->None:
-        "Learn labels, and close the round"
-        if self.record.complete:
-            raise RuntimeError("the trial is complete; to go on, begin another record, with a larger n_final or none "
-                               "and start=(learner.pool.labelled, learner.labels_N[learner.pool.labelled])")
-        if not self.row: raise RuntimeError("nothing has been asked in this round; call ask() first")
-        idx, labels = self._checked(idx, labels)
-        if not len(idx): raise ValueError("no labels were told; give at least one")
-        scores = [None if s != s else s for s in self.scores_N[idx].tolist()]
-        self.record.append({**self.row, "indices": idx.tolist(), "scores": scores, "labels": labels.tolist()})
-        self._learn(idx, labels)
-        self.row = {}
-
-    def __repr__(self): return f"Learner, {self.protocol.score}, round {len(self.record.rounds)}. {self.pool}"
-    def _repr_html_(self):
-        config, n = self.record.header["config"], len(self.pool.labelled)
-        then = ("nothing, the trial is complete" if self.record.complete else
-                f"tell: {len(self.row['indices'])} labels are waited for" if self.row else "ask")
-        of = self.protocol.n_final or len(self.x)
-        return as_html({"learner": trial_in_words(config), "labels": f"{n:,} of {of:,}; {len(self.pool):,} unlabelled",
-                         "next": then, "accuracy": last_accuracy(self.record.rounds + ([self.row] if self.row else [])),
-                         "record": self.record.path or "in memory"})
+@patch(as_prop=True)
+def known(self:Learner)->tuple: # indices and labels
+    "All that is labelled: a `start` for another Learner"
+    return self.pool.known
 
 # %% ../nbs/03_steps.ipynb #8d53adb4
 def _git_commit():
@@ -406,71 +314,6 @@ def _describe(device, threads=None):
     threads = threads or fit_threads(bayesian_cnn(), torch.zeros(64, 1, 28, 28))
     return f"{device.type}: {platform.machine()}, {threads} threads"
 
-# %% ../nbs/03_steps.ipynb #dd19f379
-def _default_net(classes, p, in_shape, seed): return bayesian_cnn(classes, p, seed, in_shape)
-
-def _measure_test(net, learner, seed, dtype):
-    "Accuracy and NLL on the test set, and on each of its parts"
-    if not learner.test: return dict(test_accuracy=None, test_nll=None)
-    x, y = learner.test
-    count = counted(partial(learner.progress.at, "measuring"), len(x))
-    log_probs = mean_log_probs(mc_log_probs(net, x, learner.protocol.T, seed, dtype=dtype, each=count))
-    parts = {"": slice(None), **{f"_{name}": idx for name, idx in learner.test_parts.items()}}
-    measured = {name: measure(log_probs[idx], y[idx]) for name, idx in parts.items()}
-    return {f"test_{k}{name}": m[k] for name, m in measured.items() for k in ("accuracy", "nll")}
-
-def _new_net(learner, r):
-    "The network of round r, before training"
-    with seeded(learner.protocol.seed, "weights", r):
-        return learner.net_of_seed(derive_seed(learner.protocol.seed, "weights", r)).to(learner.device)
-
-def _train(learner, r):
-    "The network of round r, trained on all labels"
-    learner.progress.at("training")
-    p, idx, net = learner.protocol, learner.pool.labelled, _new_net(learner, r)
-    fit(net, take(learner.x, idx), learner.labels_N[idx], **schedule(p.schedule, len(idx)),
-        seed=derive_seed(p.seed, "fit", r), batch=p.batch, lr=p.lr, weight_decay=p.weight_decay,
-        augment=AUGMENT[p.augment], dtype=DTYPES[p.dtype] or auto_dtype(learner.device),
-        progress=partial(learner.progress.at, "training") if learner.progress.busy else None)
-    return net
-
-def run_round(
-    learner:Learner, # with its labels
-)->tuple: # the record's line (indices are those to ask about), scores_N (NaN where not scored)
-    "Train, measure, score, choose"
-    p, r, pool = learner.protocol, len(learner.record.rounds), learner.pool
-    dtype = DTYPES[p.dtype] or auto_dtype(learner.device)
-    idx, pool_idx, net = pool.labelled, pool.unlabelled, learner.net
-    clock = [time.perf_counter()]
-    def seed(purpose): return derive_seed(p.seed, purpose, r)
-    def lap(): clock.append(time.perf_counter()); return round(clock[-1] - clock[-2], 3)
-
-    learner.progress.at("measuring")
-    train = evaluate(net, take(learner.x, idx), learner.labels_N[idx], p.T, seed("masks"), dtype=dtype)
-    test = _measure_test(net, learner, seed("masks"), dtype)
-    evaluate_seconds = lap()
-    K = max(0, min(p.K, len(pool), (p.n_final or len(learner.x)) - len(idx)))   # more may have been told than asked
-    scores_N = torch.full((len(learner.x),), math.nan)
-    batch = Batch(torch.tensor([], dtype=torch.int64), torch.tensor([]))
-    if K:
-        how = dict(T=p.T, seed=seed("masks"), dtype=dtype,
-                   progress=partial(learner.progress.at, "scoring"))
-        if p.race: pool_idx, scores = race(net, learner.x, pool_idx, p.score, K, keep=p.race, **how)
-        else: scores = score_pool(net, learner.x, pool_idx, p.score, **how)
-        scores_N[pool_idx] = scores
-        batch = acquire(scores, K, p.selector, seed("ties"), p.coldness, pool_idx)
-    return dict(round=r, n_labelled=len(idx), train_accuracy=train.accuracy,
-                **test,
-                indices=batch.indices.tolist(), scores=batch.scores.tolist(), labels=[],
-                train_seconds=learner._trained[2], score_seconds=lap(), evaluate_seconds=evaluate_seconds), scores_N
-
-def _seconds_left(learner, rounds=None):
-    "Seconds of so many rounds, by the mean of those so far; none: of all that are left. 0: not known"
-    parts = ("train_seconds", "evaluate_seconds", "score_seconds")
-    spent = [sum(row.get(k, 0) for k in parts) for row in learner.record.rounds]
-    labels = max(0, (learner.protocol.n_final or len(learner.x)) - len(learner.pool.labelled))
-    return (rounds or math.ceil(labels/learner.protocol.K) + 1) * sum(spent) / max(1, len(spent))
-
 def header(
     config:dict, # every choice, with `score` and `seed`; `rows`, where the trial asks nothing: how many there will be
     device, # where it computes
@@ -478,27 +321,167 @@ def header(
     threads:int|None=None, # that train, on the CPU; none: as many as train `bayesian_cnn`
 )->dict:
     "What a trial is and where it runs, as a record's first line"
-    return dict(format=bdal.record.FORMAT, config=dict(protocol=bdal.record.PROTOCOL, **json.loads(json.dumps(config))),
+    return dict(format=FORMAT, config=dict(protocol=PROTOCOL, **json.loads(json.dumps(config))),
                 versions=dict(bdal=bdal.__version__, torch=torch.__version__, python=platform.python_version()),
                 device=_describe(torch.device(device), threads), arithmetic=str(dtype).removeprefix("torch."),
                 commit=_git_commit())
 
-def _header(learner, data):
-    "The header of a learner's trial"
-    start = learner.pool.labelled
-    def fingerprint(*arrays):
-        parts = hashlib.sha256()
-        for a in arrays: parts.update(np.ascontiguousarray(a))
-        return parts.hexdigest()[:16]
-    data = data or dict(data="pool", fingerprint=fingerprint(learner.x),
-                        test=learner.test and fingerprint(*learner.test, *learner.test_parts.values()))
-    net = learner.net_of_seed
-    config = {**asdict(learner.protocol), **data, "classes": learner.classes,
-              "start_indices": start.tolist(), "start_labels": learner.labels_N[start].tolist(),
-              "net": ("bayesian_cnn" if isinstance(net, partial) and net.func is _default_net
-                      else f"{getattr(net, '__qualname__', type(net).__name__)}, {learner.net_in_words}")}
-    dtype = DTYPES[learner.protocol.dtype] or auto_dtype(learner.device)
-    return header(config, learner.device, dtype, learner.threads)
+# %% ../nbs/03_steps.ipynb #04e8b1f6
+def fingerprint(
+    *arrays, # of numbers
+)->str: # 16 hexadecimal digits
+    "A hash of some arrays: the same data, the same digits"
+    parts = hashlib.sha256()
+    for a in arrays: parts.update(np.ascontiguousarray(a))   # type: ignore[arg-type]
+    return parts.hexdigest()[:16]
+
+@patch
+def _header(self:Learner, net, data):
+    "What this trial is, as the first line of its record"
+    p:Any = self.protocol
+    pool, test = self.pool, self.test and fingerprint(self.test.x, self.test.y, *self.test.parts.values())
+    ours = isinstance(self.net_of_seed, partial) and self.net_of_seed.func is default_net
+    name = getattr(self.net_of_seed, "__qualname__", type(self.net_of_seed).__name__)
+    config = {**asdict(p), **(data or dict(data="pool", fingerprint=fingerprint(pool.x), test=test)),
+              "classes": pool.classes, "start_indices": pool.labelled.tolist(), "start_labels": pool.labels.tolist(),
+              "net": "bayesian_cnn" if ours else f"{name}, {net_in_words(net)}"}
+    threads = fit_threads(net, pool.inputs([0]*p.batch), p.batch)
+    return header(config, self.device, self.dtype, threads)
+
+@patch(as_prop=True)
+def dtype(self:Learner)->torch.dtype:
+    "The arithmetic of training, measuring and scoring"
+    return DTYPES[self.protocol.dtype] or auto_dtype(self.device)
+
+# %% ../nbs/03_steps.ipynb #e9b26a14
+def train_net(
+    net:nn.Module, # trained in place
+    pool:Pool, # its labels are learnt
+    protocol:Protocol, # how
+    round:int=0, # from 0
+    dtype:torch.dtype=torch.float32, # of the arithmetic
+    progress=None, # function of the steps done and of all steps
+)->nn.Module: # the same
+    "Train the network of a round on all labels so far"
+    p:Any = protocol   # whose recipe has filled what was none
+    idx, labels = pool.known
+    fit(net, pool.inputs(idx), labels, **schedule(p.schedule, len(idx)), seed=derive_seed(p.seed, "fit", round),
+        batch=p.batch, lr=p.lr, weight_decay=p.weight_decay, augment=AUGMENT[p.augment], dtype=dtype, progress=progress)
+    return net
+
+@patch(as_prop=True)
+def net(self:Learner)->nn.Module: # trained when first asked for
+    "The network, trained on all labels so far"
+    r = len(self.record.rounds) - self.record.complete
+    if self.trained.round != r:
+        self.progress.at("training")
+        begun, net = time.perf_counter(), new_net(self.net_of_seed, self.protocol.seed, r, self.device)
+        train_net(net, self.pool, self.protocol, r, self.dtype, self.progress.counting("training"))
+        self.trained = Trained(r, net, round(time.perf_counter() - begun, 3))
+    return self.trained.net
+
+@patch
+def predict(self:Learner,
+    x, # inputs, [n, ...], as for `as_inputs`
+    T:int|None=None, # samples of the network; default: the protocol's
+)->torch.Tensor: # float32 [n, C], the mean of the T sampled networks' probabilities
+    "What the network says of inputs"
+    net, seed = self.net, derive_seed(self.protocol.seed, "masks", self.trained.round)
+    return mean_log_probs(mc_log_probs(net, as_inputs(x), T or self.protocol.T, seed)).exp()
+
+# %% ../nbs/03_steps.ipynb #2c7fa8d3
+@patch
+def _measure(self:Learner, net, seed):
+    "Columns of a record: accuracy on what is labelled; accuracy and NLL on the test set"
+    self.progress.at("measuring")
+    idx, labels = self.pool.known
+    train = evaluate(net, self.pool.inputs(idx), labels, self.protocol.T, seed, dtype=self.dtype)
+    test = dict(test_accuracy=None, test_nll=None)
+    if self.test:
+        each = counted(partial(self.progress.at, "measuring"), len(self.test.x))
+        log_probs = mc_log_probs(net, self.test.x, self.protocol.T, seed, dtype=self.dtype, each=each)
+        test = self.test.columns(mean_log_probs(log_probs))
+    return dict(train_accuracy=train.accuracy, **test)
+
+@patch
+def _choose(self:Learner, net, seed):
+    "The batch to ask about; and scores_N, NaN where not scored"
+    p, pool, n = self.protocol, self.pool, len(self.pool.labelled)
+    scores_N = torch.full((len(pool.x),), math.nan)
+    K = max(0, min(p.K, len(pool), (p.n_final or len(pool.x)) - n))   # more may have been told than asked
+    if not K: return Batch(torch.tensor([], dtype=torch.int64), torch.tensor([])), scores_N
+    how = dict(T=p.T, seed=seed("masks"), dtype=self.dtype, progress=partial(self.progress.at, "scoring"))
+    if p.race: idx, scores = race(net, pool.x, pool.unlabelled, p.score, K, keep=p.race, **how)
+    else: idx, scores = pool.unlabelled, score_pool(net, pool.x, pool.unlabelled, p.score, **how)
+    scores_N[idx] = scores
+    return acquire(scores, K, p.selector, seed("ties"), p.coldness, idx), scores_N
+
+@patch
+def _round(self:Learner)->tuple: # the record's line (indices are those to ask about); scores_N (NaN where not scored)
+    "Train, measure, score, choose"
+    r, net, clock = len(self.record.rounds), self.net, [time.perf_counter()]
+    def seed(purpose): return derive_seed(self.protocol.seed, purpose, r)
+    def lap(): clock.append(time.perf_counter()); return round(clock[-1] - clock[-2], 3)
+    measured, evaluate_seconds = self._measure(net, seed("masks")), lap()
+    batch, scores_N = self._choose(net, seed)
+    return dict(round=r, n_labelled=len(self.pool.labelled), **measured,
+                indices=batch.indices.tolist(), scores=batch.scores.tolist(), labels=[],
+                train_seconds=self.trained.seconds, score_seconds=lap(), evaluate_seconds=evaluate_seconds), scores_N
+
+# %% ../nbs/03_steps.ipynb #93d5b7e8
+@patch
+def seconds_left(self:Learner,
+    rounds:int|None=None, # of so many rounds; default: of all that are left
+)->float: # by the mean of the rounds so far; 0: not known
+    "How long it will take"
+    parts = ("train_seconds", "evaluate_seconds", "score_seconds")
+    spent = [sum(row.get(k, 0) for k in parts) for row in self.record.rounds]
+    labels = max(0, (self.protocol.n_final or len(self.pool.x)) - len(self.pool.labelled))
+    return (rounds or math.ceil(labels/self.protocol.K) + 1) * sum(spent) / max(1, len(spent))
+
+@patch
+def ask(self:Learner,
+    progress:bool|str=True, # show, after a second, what is being done and for how much longer? "trial": until its end
+)->torch.Tensor: # indices into the full set, best first, int64 [K]; empty: the trial is complete
+    "Train, measure, score the pool; which images to label next?"
+    if self.record.complete: return torch.tensor([], dtype=torch.int64)
+    if not self.row:
+        seconds = self.seconds_left(None if progress == "trial" else 1)
+        with self.progress.waiting(bool(progress), f"round {len(self.record.rounds)}", seconds):
+            self.row, self.scores_N = self._round()
+    if not self.row["indices"]: self.record.append(self.row)
+    return torch.tensor(self.row["indices"], dtype=torch.int64)
+
+@patch
+def tell(self:Learner,
+    idx, # indices into the full set: those asked about, some of them, or others
+    labels, # their labels, as many
+)->None:
+    "Learn labels, and close the round"
+    if self.record.complete:
+        raise RuntimeError("the trial is complete; to go on, begin another record, with a larger n_final or none "
+                           "and start=learner.known")
+    if not self.row: raise RuntimeError("nothing has been asked in this round; call ask() first")
+    idx, labels = self.pool.checked(idx, labels)
+    if not len(idx): raise ValueError("no labels were told; give at least one")
+    scores = [None if s != s else s for s in self.scores_N[idx].tolist()]
+    self.record.append({**self.row, "indices": idx.tolist(), "scores": scores, "labels": labels.tolist()})
+    self.pool.label(idx, labels)
+    self.row = {}
+
+# %% ../nbs/03_steps.ipynb #4fa0c6d2
+@patch
+def __repr__(self:Learner): return f"Learner, {self.protocol.score}, round {len(self.record.rounds)}. {self.pool}"
+
+@patch
+def _repr_html_(self:Learner):
+    config, n = self.record.header["config"], len(self.pool.labelled)
+    then = ("nothing, the trial is complete" if self.record.complete else
+            f"tell: {len(self.row['indices'])} labels are waited for" if self.row else "ask")
+    of = self.protocol.n_final or len(self.pool.x)
+    return as_html({"learner": trial_in_words(config), "labels": f"{n:,} of {of:,}; {len(self.pool):,} unlabelled",
+                    "next": then, "accuracy": last_accuracy(self.record.rounds + ([self.row] if self.row else [])),
+                    "record": self.record.path or "in memory"})
 
 # %% ../nbs/03_steps.ipynb #d9ff6dca
 def run_trial(
@@ -512,38 +495,39 @@ def run_trial(
     among=None, # indices the start set may be drawn from; none: the data's own `start_among`
     progress:bool=True, # print a line a round, and show what is being done? False: print nothing
     **kwargs, # the rest of `Protocol`, and `net` and `device` of `Learner`
-)->bdal.record.Record:
+)->Record:
     "One active-learning trial with the data set as oracle"
-    start = balanced_start(data.y, per_class, seed, data.start_among if among is None else among)
-    learner = Learner(data.x, score, K, (start, data.y[start]), record, test=(data.x_test, data.y_test),
+    idx = balanced_start(data.y, per_class, seed, data.start_among if among is None else among)
+    learner = Learner(data.x, score, K, (idx, data.y[idx]), record, test=(data.x_test, data.y_test),
                       test_parts=data.test_parts,
                       classes=len(data.classes), n_final=n_final, seed=seed,
                       data=dict(data=data.name, fingerprint=data.fingerprint), **kwargs)
     if learner.record.complete and progress: print(f"{learner.record}: nothing to do")
-    learner._to_the_end = True
     while not learner.record.complete:
-        idx = learner.ask(progress)
+        idx = learner.ask(progress and "trial")
         if len(idx): learner.tell(idx, data.y[idx])
-        left = 0 if learner.record.complete else _seconds_left(learner)
+        left = 0 if learner.record.complete else learner.seconds_left()
         if progress: print(round_line(learner.record.rounds[-1], n_final, left), flush=True)
     return learner.record
 
+# %% ../nbs/03_steps.ipynb #6b1e9d04
 def round_line(
     row:dict, # a round of a record
     n_final:int|None=None, # labels at the end
     seconds_left:float=0, # of the trial; 0: not said
 )->str:
     "A round in one line"
-    of = f"/{n_final}" if n_final else ""
-    at = f"{row['n_labelled']:4d}{of} labels" if "n_labelled" in row else ""
-    test = (f"test {row['test_accuracy']:6.2%}, NLL {row['test_nll']:.3f}, "
-            if row["test_accuracy"] is not None else "")
-    seconds = " + ".join(f"{row[k]:.1f}" for part in ("train", "evaluate", "score") if (k := f"{part}_seconds") in row)
+    parts = [f"round {row['round']:3d}"]
+    if "n_labelled" in row: parts.append(f"{row['n_labelled']:4d}{f'/{n_final}' if n_final else ''} labels")
+    test = row["test_accuracy"] is not None and f"test {row['test_accuracy']:6.2%}, NLL {row['test_nll']:.3f}, "
+    parts.append(f"{test or ''}train {row['train_accuracy']:.1%}")
+    seconds = [row[f"{part}_seconds"] for part in ("train", "evaluate", "score") if f"{part}_seconds" in row]
+    parts.append(" + ".join(f"{s:.1f}" for s in seconds) + " s")
+    if seconds_left: parts.append(f"{about(seconds_left)} left")
     labels = row.get("labels")   # none: nothing is asked, as where a training is measured after each epoch
-    got = ("" if labels is None else "  end" if not labels else
-           f"  acquired {', '.join(map(str, labels[:10]))}{', ...' if len(labels) > 10 else ''}")
-    left = f"  {_about(seconds_left)} left" if seconds_left else ""
-    return f"round {row['round']:3d}  {at}  {test}train {row['train_accuracy']:.1%}  {seconds} s{left}{got}"
+    if labels: parts.append(f"acquired {', '.join(map(str, labels[:10]))}{', ...' if len(labels) > 10 else ''}")
+    elif labels is not None: parts.append("end")
+    return "  ".join(parts)
 
 # %% ../nbs/03_steps.ipynb #65c90a3d
 def check_parameters(
@@ -568,3 +552,8 @@ def check_parameters(
 from bdal.curves import moved
 
 __getattr__ = moved("bdal.steps")
+
+def run_round(learner):
+    "Now a method"
+    warnings.warn("run_round(learner) goes in the next version; learner.ask() calls it", DeprecationWarning, stacklevel=2)
+    return learner._round()

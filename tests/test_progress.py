@@ -13,9 +13,10 @@ import torch
 from conftest import ROOT
 from torch import nn
 
-import bdal.steps
+import bdal.progress
 from bdal.data import Data
-from bdal.steps import Learner, Progress, run_trial
+from bdal.progress import Progress
+from bdal.steps import Learner, run_trial
 
 SLOW = """
 import time, torch
@@ -45,8 +46,8 @@ HOW = dict(score="bald", K=2, n_final=8, per_class=1, T=2, schedule="steps 20", 
 @pytest.fixture
 def eager(monkeypatch):
     "No patience, so that short waits are spoken of"
-    monkeypatch.setattr("bdal.steps._FIRST", 0.001)
-    monkeypatch.setattr("bdal.steps._EVERY", 0.001)
+    monkeypatch.setattr("bdal.progress._FIRST", 0.001)
+    monkeypatch.setattr("bdal.progress._EVERY", 0.001)
     monkeypatch.delenv("IN_TEST", raising=False)
     monkeypatch.delenv("BDAL_PROGRESS", raising=False)
 
@@ -59,7 +60,7 @@ def test_a_log_is_told_within_two_seconds_and_then_every_ten():
         return len(pauses) % 4 == 0   # then the wait is over
 
     for _ in range(2):   # a second wait, right after the first, waits its turn
-        wait._show(SimpleNamespace(wait=pause), said.append, bdal.steps._EVERY)
+        wait._show(SimpleNamespace(wait=pause), said.append, bdal.progress._EVERY)
     assert pauses == [1.5, 10, 10, 10, 10, 10, 10, 10] and len(said) == 8 and said[3] == said[7] == ""
 
 
@@ -157,7 +158,7 @@ def test_a_front_end_that_goes_away_takes_no_trial_with_it(eager, monkeypatch):
     def gone(text):
         raise BrokenPipeError
 
-    monkeypatch.setattr(bdal.steps, "_front_end", lambda: (gone, 0.01))
+    monkeypatch.setattr(bdal.progress, "front_end", lambda: (gone, 0.01))
     with Progress().waiting(True):
         time.sleep(0.05)
 
@@ -172,7 +173,7 @@ def test_an_interrupt_while_the_thread_is_started_stays_an_interrupt(monkeypatch
             start(thread)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bdal.steps, "_front_end", lambda: (drawn.append, 0.5))
+    monkeypatch.setattr(bdal.progress, "front_end", lambda: (drawn.append, 0.5))
     monkeypatch.setattr(threading.Thread, "start", interrupted)
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
