@@ -261,9 +261,9 @@ def begun(self:Record)->tuple: # indices and labels, lists; empty: not known
 @patch(as_prop=True)
 def known(self:Record)->tuple: # indices and labels, lists: the start set and all that was told
     "What is labelled: a `start` for another Learner"
-    def all_of(k, start): return sum((row.get(k, []) for row in self.rounds), start)
-    indices, labels = self.begun or ([], [])
-    return all_of("indices", indices), all_of("labels", labels)
+    config = self.header["config"]
+    def all_of(k): return sum((row.get(k, []) for row in self.rounds), config.get(f"start_{k}", []))
+    return all_of("indices"), all_of("labels")
 
 @patch(as_prop=True)
 def complete(self:Record)->bool: # has the trial reached its last round?
