@@ -77,11 +77,11 @@ def main():
     import torch
 
     torch.set_num_threads(1)
-    from bdal.data import Data, mnist
+    from bdal.data import mnist
     from bdal.steps import run_trial
 
     d = mnist()
-    few = Data("mnist-1000", d.x[:1000], d.y[:1000], d.x_test[:300], d.y_test[:300], d.classes)
+    few = d.first(1000, test=300)
     few.fingerprint
     chance, folder = random.Random(a.seed), Path(tempfile.mkdtemp())
     kinds = dict.fromkeys(("from outside", "inside an append"), 0)

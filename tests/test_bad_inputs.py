@@ -76,7 +76,7 @@ def test_parameters_of_a_notebook(given_parameters):
 @pytest.fixture(scope="module")
 def few(mnist_home):
     d = mnist(mnist_home)
-    return Data("mnist-60", d.x[:60], d.y[:60], d.x_test[:20], d.y_test[:20], d.classes)
+    return d.first(60, test=20)
 
 
 def trial(few, path):

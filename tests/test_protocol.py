@@ -7,7 +7,7 @@ from conftest import ROOT, sweep_process
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bdal.data import Data, mnist, stream
+from bdal.data import mnist, stream
 from bdal.train import even_batches
 from bdal.record import Record
 from bdal.steps import Learner, run_trial
@@ -19,7 +19,7 @@ HOW = dict(score="bald", K=5, seed=1, T=4, schedule="steps 10", progress=False)
 @pytest.fixture(scope="module")
 def small():
     d = mnist()
-    return Data("mnist-400", d.x[:400], d.y[:400], d.x_test[:100], d.y_test[:100], d.classes)
+    return d.first(400, test=100)
 
 
 def rounds(record):
@@ -154,10 +154,10 @@ def test_a_trial_has_the_same_bits_on_any_number_of_cores():
 
     code = """
 import hashlib
-from bdal.data import Data, mnist
+from bdal.data import mnist
 from bdal.steps import run_trial
 d = mnist()
-small = Data("mnist-1000", d.x[:1000], d.y[:1000], d.x_test[:200], d.y_test[:200], d.classes)
+small = d.first(1000, test=200)
 record = run_trial(small, "bald", 5, 30, T=4, schedule="steps 15", race=.2, progress=False)
 print(hashlib.sha256(repr([{k: v for k, v in row.items() if "seconds" not in k} for row in record.rounds]).encode()).hexdigest())
 """

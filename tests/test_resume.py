@@ -12,10 +12,10 @@ from bdal.record import Record
 
 TRIAL = """
 import sys
-from bdal.data import mnist, Data
+from bdal.data import mnist
 from bdal.steps import run_trial
 d = mnist()
-small = Data("mnist-1000", d.x[:1000], d.y[:1000], d.x_test[:300], d.y_test[:300], d.classes)
+small = d.first(1000, test=300)
 print("ready", flush=True)
 run_trial(small, score=sys.argv[2], K=int(sys.argv[3]), n_final=60, seed=int(sys.argv[4]), T=4, schedule="steps 25", record=sys.argv[1])
 """
@@ -39,11 +39,11 @@ def test_killed_trials_end_like_others(mnist_home, kills):
 
 QUESTION = """
 import sys, torch
-from bdal.data import mnist, balanced_start
+from bdal.data import mnist
 from bdal.steps import Learner
 d = mnist()
-start = balanced_start(d.y[:500], 2, seed=0)
-learner = Learner(d.x[:500], K=4, start=(start, d.y[start]), T=4, schedule="steps 20", record=sys.argv[1])
+few = d.first(500)
+learner = Learner(few.x, K=4, start=few.start(2, seed=0), T=4, schedule="steps 20", record=sys.argv[1])
 if sys.argv[2] == "tell": idx = learner.ask(); learner.tell(idx, d.y[idx])
 print(*learner.ask().tolist(), flush=True)
 sys.stdin.read()
@@ -121,10 +121,10 @@ def test_a_disk_that_is_full_within_a_line(tmp_path):
 
 
 CELL = """
-from bdal.data import Data, mnist
+from bdal.data import mnist
 from bdal.steps import run_trial
 d = mnist()
-small = Data("mnist-1000", d.x[:1000], d.y[:1000], d.x_test[:300], d.y_test[:300], d.classes)
+small = d.first(1000, test=300)
 record = run_trial(small, K=2, n_final=60, T=4, schedule="steps 25", record={path!r})
 """
 

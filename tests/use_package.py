@@ -8,7 +8,7 @@ import torch
 from bdal.results import load
 from bdal.evidence import at_labels
 from bdal.figures import plot_curves, save_figure
-from bdal.data import Data, balanced_start, mnist, show_images
+from bdal.data import Data, mnist, show_images
 from bdal.dirty_mnist import ambiguous_mnist
 from bdal.model import bayesian_cnn
 from bdal.train import fit
@@ -22,7 +22,7 @@ for module in pkgutil.iter_modules(bdal.__path__):
 
 data = mnist()
 assert len(data) == 60_000 and data.y.bincount().min() > 5000
-small = Data("mnist-500", data.x[:500], data.y[:500], data.x_test[:200], data.y_test[:200], data.classes)
+small = data.first(500, test=200)
 for seed in range(2):
     record = run_trial(small, score="bald", K=5, n_final=30, seed=seed, T=3, schedule="steps 20", record=f"results/bald/trial-{seed:02d}.jsonl", progress=False)
     assert record.complete and list(record.table().n_labelled) == [20, 25, 30]
@@ -36,13 +36,12 @@ assert list(ambiguous.images.shape) == [12_000, 1, 28, 28] and ambiguous.labels.
 
 pictures, labels = small.x.mul(255).byte().numpy(), [f"digit {i}" for i in small.y.tolist()]
 mine = Data.from_arrays(pictures, labels, name="mine")
-start = balanced_start(mine.y, per_class=2, seed=0)
-choices = dict(score="margin", K=3, start=(start, mine.y[start]), record="mine.jsonl", T=3, schedule="steps 20")
+choices = dict(score="margin", K=3, start=mine.start(per_class=2, seed=0), record="mine.jsonl", T=3, schedule="steps 20")
 learner = Learner(mine.x, **choices)
 asked = learner.ask()
 learner.tell(asked, mine.y[asked])
 learner.record.close()
-assert len(Learner(mine.x, **choices).pool.labelled) == len(start) + 3
+assert len(Learner(mine.x, **choices).pool.labelled) == len(choices["start"][0]) + 3
 
 net = bayesian_cnn(seed=0)
 fit(net, small.x, small.y, steps=20)
