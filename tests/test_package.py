@@ -27,11 +27,11 @@ def installed(tmp_path_factory):
 
 
 def outside(code, site, **env):
-    "Run code in another folder, where only the wheel can be imported, and nbdev, fastcore and IPython cannot"
+    "Run code in another folder, where only the wheel can be imported, and nbdev and IPython cannot"
     guard = ("import sys, importlib.abc\n"
              "class No(importlib.abc.MetaPathFinder):\n"
              "    def find_spec(self, name, *a):\n"
-             "        if name.split('.')[0] in ('nbdev', 'fastcore', 'execnb', 'papermill'): raise ModuleNotFoundError(name)\n"
+             "        if name.split('.')[0] in ('nbdev', 'execnb', 'papermill'): raise ModuleNotFoundError(name)\n"
              "sys.meta_path.insert(0, No())\n")
     return subprocess.run([sys.executable, "-c", guard + code], cwd=site, env={**os.environ, "PYTHONPATH": str(site), **env}, capture_output=True, text=True, timeout=300)
 

@@ -48,6 +48,6 @@ fit(net, small.x, small.y, steps=20)
 plain, thin = mc_log_probs(net, small.x[:50], T=4, dtype=torch.float32), thinned_log_probs(net, small.x[:50], T=4)
 assert (plain - thin).abs().max() < 1e-3
 
-ours = {"nbdev", "fastcore", "execnb", "papermill", "jupyter_client", "IPython"} & set(sys.modules)
+ours = {"nbdev", "execnb", "papermill", "jupyter_client", "IPython"} & set(sys.modules)
 assert not ours, ours
 print(f"bdal {bdal.__version__}, python {sys.version.split()[0]}, torch {torch.__version__}: used")
