@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN  := $(VENV)/bin
 K    ?= 1
 PORT ?= 8000
-NB   ?= nbs/*.ipynb
+NB   ?= nbs/*.ipynb nbs/deeper/*.ipynb nbs/guides/*.ipynb
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -35,7 +35,7 @@ sync: setup  ## notebooks -> package and README.md, cleaned
 	$(BIN)/nbdev_clean
 	$(BIN)/jupyter nbconvert --log-level ERROR --RegexRemovePreprocessor.patterns='#\| *hide' \
 		--TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_input_tags=remove-input --to markdown --stdout nbs/index.ipynb \
-		| sed 's|](\.\./|](|g; s|](\([0-9][0-9a-z_]*\.ipynb\))|](nbs/\1)|g' \
+		| sed 's|](\.\./|](|g; s|](\([0-9a-z_/]*\.ipynb\))|](nbs/\1)|g' \
 		| awk '/^```/ { if (!inside && $$0 == "```") $$0 = "```python"; inside = !inside } 1' > README.md
 
 # One thread a process: several notebooks run at once.

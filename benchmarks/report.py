@@ -155,10 +155,10 @@ of the notebooks with p = 0.5; median of {s['runs']} alternating runs [slowest, 
 
 The limit runs nothing but the thinned second convolutions, T of them, in torch's best layout: no first layer, no pooling, no
 linear layers. That is as fast as thinning alone could be here: {'; '.join(text)}.
-Partial products (nbs/01a_thinning) do the second convolution once instead of T times.
+Partial products (nbs/deeper/thinning) do the second convolution once instead of T times.
 
-bdal's float32 result is exact: within 1e-5 of the plain loop's probabilities for any chunk size (asserted in nbs/01a_thinning).
-How many of BALD's ten best bfloat16 keeps: nbs/02a_scoring."""
+bdal's float32 result is exact: within 1e-5 of the plain loop's probabilities for any chunk size (asserted in nbs/deeper/thinning).
+How many of BALD's ten best bfloat16 keeps: nbs/deeper/race."""
 
 
 def costs(d):
@@ -175,7 +175,7 @@ def costs(d):
     return f"""## How costs grow
 
 To score {c['pool']:,} images with T = 20 takes {spread(exact)} seconds exactly, {spread(race)} in a race
-(nbs/02a_scoring), median of {c['runs']} alternating runs [fastest, slowest]: {median(race) / median(exact):.2f} of the time.
+(nbs/deeper/race), median of {c['runs']} alternating runs [fastest, slowest]: {median(race) / median(exact):.2f} of the time.
 Each point below by itself{points_are}.
 
 {table(['grows', '', 'seconds'], *rows)}

@@ -16,7 +16,7 @@ from smalldocs.layout import SiteNav
 from smalldocs.site import Site
 
 MATH = re.compile(r'<span class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>', re.S)
-KNOWN = ("format.html.html-math-method is ignored", "output-file is not read by smalldocs")   # done here
+KNOWN = ("format.html.html-math-method is ignored", "output-file is not read by smalldocs", "aliases is not read by smalldocs")   # done here
 THIN = '<mspace width="0.17em"/>'
 PNG = re.compile(r'<img ([^>]*)src="data:image/png;base64,([^"]+)"')
 
@@ -61,14 +61,19 @@ def lost_text(path):
     lost = [line for line in first.splitlines()[1:] if line.strip() and not line.startswith((">", "- "))]
     return [f"{path.name}: the cell of the title has more text, which the site would lose; give it a cell of its own: {lost[0]}"] if lost else []
 
-def existing(contents, root):
-    "Sidebar entries of the files there are, by patterns as Quarto reads them: in the folder they name, and no other"
-    entries = []
-    for entry in [{"auto": contents}] if isinstance(contents, str) else contents:
-        if "auto" in entry: entries += sorted(p.relative_to(root).as_posix() for p in root.glob(entry["auto"]))
-        elif "contents" not in entry: entries.append(entry)
-        elif inside := existing(entry["contents"], root): entries.append(entry | {"contents": inside})
-    return entries
+REDIRECT = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>This page has moved</title>
+<link rel="canonical" href="{0}"><meta http-equiv="refresh" content="1; url={0}">
+<script>location.replace("{0}" + location.hash)</script></head>
+<body><h1>This page has moved</h1><p>It is <a href="{0}">here</a> now.</p></body></html>
+"""
+
+def redirects(site):
+    "A page at each old address, which leads to the new one; as Quarto makes them"
+    for page in site.pages.values():
+        for old in page.front.get("aliases", []):
+            new = page.out.as_posix()
+            (site.out/old.lstrip("/")).write_text(REDIRECT.format(new), encoding="utf-8")
 
 def main():
     root, notebooks = get_config().config_path, get_config().nbs_path
@@ -76,9 +81,9 @@ def main():
     refresh_quarto_yml()
     project = load(proc_nbs(force=True, n_workers=2))
     project.config["project"]["output-dir"] = str(root/"_docs")
-    project.website["sidebar"]["contents"] = existing(project.website["sidebar"]["contents"], project.root)
     site = NotebookSite(project)
     pages = site.build()
+    redirects(site)
     listed = {page.src for item in SiteNav(site).sidebars[0]["items"] for page in item.pages()}
     faults += [f"{page} is not in the sidebar; give it a line in nbs/sidebar.yml" for page in sorted(set(site.pages) - listed)]
     faults += [warning for warning in site.warnings if not warning.endswith(KNOWN)]

@@ -15,6 +15,26 @@ site = yaml.safe_load((proc/"nbdev.yml").read_text(encoding="utf-8"))["website"]
 repo = f"{site['repo-url']}/blob/{site['repo-branch']}"
 BUILT, COLAB = "::: {.built}", "::: {.colab}"
 
+# Addresses that pages had before, and the notebook that is there now. Quarto makes the old pages of `aliases`, and docs/build.py does.
+MOVED = {
+    "00a_dirty_mnist dirty_mnist": "deeper/ambiguous_mnist",
+    "01a_thinning thinning": "deeper/thinning",
+    "01b_setup": "01c_setup",
+    "01c_recipe": "deeper/recipe",
+    "02a_scoring scoring": "deeper/race",
+    "03a_curves curves": "deeper/evidence",
+    "03b_random": "03a_random",
+    "03c_scaling": "03b_scaling",
+    "03d_sweep sweep": "deeper/sweep",
+    "03e_when_runs_die": "deeper/when_runs_die",
+    "05a_mistakes": "deeper/mistakes",
+    "05b_first_labels": "deeper/first_labels",
+    "10_first_trial": "guides/first_trial",
+    "11_your_own_images": "guides/own_images",
+    "12_read_a_curve": "guides/read_a_curve",
+    "13_many_trials": "guides/many_trials",
+}
+
 def git(*args):
     "What git says, or nothing where there is no repository"
     done = subprocess.run(["git", *args], cwd=root, capture_output=True, text=True)
@@ -78,6 +98,8 @@ def notebook(path, pages):
     page, nb = path.relative_to(proc), json.loads(path.read_text(encoding="utf-8"))
     front = front_matter(nb)
     front["output-file"] = output_file(page, front)
+    if old := [f"/{name}.html" for names, new in MOVED.items() if new == page.with_suffix("").as_posix() for name in names.split()]:
+        front["aliases"] = old
     nb["cells"][0]["source"] = f"---\n{yaml.dump(front)}---\n"
     heading = text = front.get("title", page.stem)
     def relink(source): return re.sub(r"(\]\()([^)\s]+)(\))", lambda m: m[1] + link(m[2], page, pages) + m[3], "".join(source))
@@ -119,7 +141,7 @@ def output_file(page, front):
 def modules():
     "Stems of the notebooks that export"
     exports = re.compile(r"^#\|\s*default_exp\s", flags=re.M)
-    return {p.stem for p in (root/"nbs").glob("*.ipynb")
+    return {p.stem for p in (root/"nbs").rglob("[!_.]*.ipynb") if ".ipynb_checkpoints" not in p.parts
             if any(exports.search("".join(c["source"])) for c in json.loads(p.read_text(encoding="utf-8"))["cells"])}
 
 def results_page(pages):

@@ -16,10 +16,12 @@ from bdal._modidx import d as index
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE, SHOTS = ROOT/"_docs", ROOT/"runs"/"site"
-PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
+FILES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
+MOVED = [name for name in FILES if 'http-equiv="refresh"' in (SITE/name).read_text(encoding="utf-8")]   # old addresses
+PAGES = [name for name in FILES if name not in MOVED]
 NOTEBOOKS = sorted(p for p in (ROOT/"nbs").rglob("*.ipynb") if not p.name.startswith((".", "_")))
 WIDE, PHONE = 1366, 390
-SHOWN = ("index", "acquisition", "steps", "05_bald", "results")
+SHOWN = ("index.html", "acquisition.html", "steps.html", "05_bald.html", "results.html")
 
 LOOK = """() => {
   const all = (s) => [...document.querySelectorAll(s)];
@@ -89,7 +91,7 @@ def seen(address, browser):
             status = page.goto(address + name, wait_until="load").status
             page.wait_for_timeout(200)
             out[name, width] = dict(page.evaluate(LOOK), status=status, complaints=list(complaints))
-            if Path(name).stem in SHOWN: page.screenshot(path=SHOTS/f"{Path(name).stem}-{width}.png", full_page=True)
+            if name in SHOWN: page.screenshot(path=SHOTS/f"{Path(name).stem}-{width}.png", full_page=True)
         page.context.close()
     return out
 
@@ -116,6 +118,25 @@ def test_every_page_and_internal_link_answers(address, seen):
             if not (SITE/target).is_file(): broken.append((name, link))
             elif anchor and target in PAGES and unquote(anchor) not in seen[target, width]["ids"]: broken.append((name, link))
     assert not broken
+
+OLD_ADDRESSES = """00a_dirty_mnist 01a_thinning 01b_setup 01c_recipe 02a_scoring 03a_curves 03b_random 03c_scaling 03d_sweep 03e_when_runs_die
+    05a_mistakes 05b_first_labels 10_first_trial 11_your_own_images 12_read_a_curve 13_many_trials
+    dirty_mnist thinning scoring curves sweep""".split()
+
+def test_old_addresses_lead_to_the_pages(address, browser):
+    assert sorted(MOVED) == sorted(f"{name}.html" for name in OLD_ADDRESSES)
+    page, complaints = visit(browser, WIDE)
+    for name in MOVED:
+        page.goto(address + name)
+        page.wait_for_url(lambda url: url != address + name)
+        new = page.url[len(address):]
+        assert new in PAGES and page.locator("h1").inner_text() != "This page has moved", (name, new)
+        written = (SITE/name).read_text(encoding="utf-8")
+        assert written.count(f'"{new}"') >= 3, name   # for search engines, without scripts, and for a person
+    page.goto(address + "curves.html#holm")
+    page.wait_for_url(address + "deeper/evidence.html#holm")
+    assert not complaints
+    page.context.close()
 
 def test_no_link_to_the_published_site(seen):
     "Links between pages stay where the pages are"

@@ -7,8 +7,8 @@ from conftest import ROOT
 pytest.importorskip("papermill")
 
 SMALL = {
-    "01b_setup": dict(n_train=600, epochs=3, T=2),
-    "03c_scaling": dict(experiment="labels", most=8, T=2),
+    "01c_setup": dict(n_train=600, epochs=3, T=2),
+    "03b_scaling": dict(experiment="labels", most=8, T=2),
 }
 
 

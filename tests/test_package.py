@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 
 PARTS = {"bdal", "settings.ini", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"}
-MODULES = sorted(p.stem for p in (ROOT / "bdal").glob("*.py") if not p.stem.startswith("_"))
+MODULES = sorted(p.stem for p in (ROOT / "bdal").glob("*.py") if not p.stem.startswith("_") and p.stem != "curves")  # which has old names only
 
 
 @pytest.fixture(scope="session")
