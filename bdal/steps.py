@@ -549,11 +549,7 @@ def check_parameters(
 
 
 # %% ../nbs/deeper/old_names.ipynb #f3053abf
-from bdal.curves import moved
-
-__getattr__ = moved("bdal.steps")
-
 def run_round(learner):
-    "Now a method"
+    "A method since 0.2"
     warnings.warn("run_round(learner) goes in the next version; learner.ask() calls it", DeprecationWarning, stacklevel=2)
     return learner._round()
