@@ -33,10 +33,7 @@ bald: setup  ## the main job: BALD chooses digits, one at a time (K=1); real MNI
 sync: setup  ## notebooks -> package and README.md, cleaned
 	$(BIN)/nbdev_export
 	$(BIN)/nbdev_clean
-	$(BIN)/jupyter nbconvert --log-level ERROR --RegexRemovePreprocessor.patterns='#\| *hide' \
-		--TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_input_tags=remove-input --to markdown --stdout nbs/index.ipynb \
-		| sed 's|](\.\./|](|g; s|](\([0-9a-z_/]*\.ipynb\))|](nbs/\1)|g' \
-		| awk '/^```/ { if (!inside && $$0 == "```") $$0 = "```python"; inside = !inside } 1' > README.md
+	$(BIN)/python docs/readme.py > README.md
 
 # One thread a process: several notebooks run at once.
 test: setup  ## everything that must hold: sync, types, every notebook, pytest
