@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from fastcore.basics import patch
@@ -89,6 +89,7 @@ def take(
     "Some inputs of a pool, from the memory or the disk"
     return x[idx] if torch.is_tensor(x) else as_inputs(x[np.asarray(idx)], index=idx)
 
+# %% ../nbs/00_data.ipynb #4164d839
 def _plain(y):
     "Labels as an array; a column of objects that are whole numbers becomes one of numbers"
     y = np.asarray(y)
@@ -173,51 +174,9 @@ class Data:
     start_among:torch.Tensor|None = None # indices that a start set may be drawn from; none: all
     test_parts:dict|None = None # name -> indices into the test set, to be measured apart; none: the whole only
     if TYPE_CHECKING:   # methods that are told further down
+        from_arrays:ClassVar[Any]
+        from_dataset:ClassVar[Any]
         def __getattr__(self, name:str)->Any: ...
-
-    @classmethod
-    def from_arrays(cls,
-        x, # pool inputs, [N, ...]: array, tensor or list; bytes are scaled to [0, 1]
-        y, # labels, [N]: class indices, or texts
-        x_test=None, # test inputs; none: hold out `test_size` of `x`
-        y_test=None, # test labels
-        classes=None, # names, [C]; none: taken from the labels
-        name:str="arrays", # what the records call it
-        test_size:float=0.2, # share held out where no test set is given
-        seed:int=0, # of that split
-    )->Data:
-        "Data from arrays of one's own, checked"
-        x = as_inputs(x, "x")
-        classes = tuple(str(c) for c in (_class_names(y, y_test) if classes is None else classes))
-        if len(classes) < 2:
-            raise ValueError(f"{len(classes)} class is nothing to learn; give labels of at least two")
-        y = _as_y(y, len(x), classes, "y")
-        if (x_test is None) != (y_test is None): raise ValueError("give x_test and y_test together, or neither")
-        if x_test is None:
-            n_test = round(test_size * len(x))
-            if not 0 < n_test < len(x):
-                raise ValueError(f"test_size {test_size} of {len(x)} inputs leaves {n_test} to test on; change it")
-            order = torch.randperm(len(x), generator=stream(seed, "test split"))
-            test, pool = order[:n_test].sort().values, order[n_test:].sort().values
-            return cls(name, x[pool], y[pool], x[test], y[test], classes)
-        x_test = as_inputs(x_test, "x_test")
-        if x_test.shape[1:] != x.shape[1:]:
-            raise ValueError(f"x has inputs of shape {list(x.shape[1:])}, x_test of {list(x_test.shape[1:])}; "
-                             "make them equal")
-        return cls(name, x, y, x_test, _as_y(y_test, len(x_test), classes, "y_test"), classes)
-
-    @classmethod
-    def from_dataset(cls,
-        dataset, # torch data set: `dataset[i]` is (input, label); inputs are tensors, arrays or PIL pictures
-        test=None, # the same, to test on; none: hold out a share of `dataset`
-        name:str|None=None, # what the records call it; none: the class's name
-        **kwargs, # passed to `from_arrays`
-    )->Data:
-        "Data from a torch data set"
-        x, y = _unpack(dataset)
-        x_test, y_test = (None, None) if test is None else _unpack(test)
-        kwargs.setdefault("classes", getattr(dataset, "classes", None))
-        return cls.from_arrays(x, y, x_test, y_test, name=name or type(dataset).__name__, **kwargs)
 
     @cached_property
     def fingerprint(self)->str: # 16 hexadecimal digits
@@ -236,6 +195,53 @@ class Data:
         return as_html({"data": self.name, "pool": f"{len(self.x):,} inputs {list(self.x.shape[1:])}",
                          "to test": f"{len(self.x_test):,}", "classes": f"{len(self.classes)}: {names}",
                          "fingerprint": self.fingerprint}, below=_strip(self.x[:10]))
+
+# %% ../nbs/00_data.ipynb #cb91ce37
+@patch(cls_method=True)
+def from_arrays(cls:Data,
+    x, # pool inputs, [N, ...]: array, tensor or list; bytes are scaled to [0, 1]
+    y, # labels, [N]: class indices, or texts
+    x_test=None, # test inputs; none: hold out `test_size` of `x`
+    y_test=None, # test labels
+    classes=None, # names, [C]; none: taken from the labels
+    name:str="arrays", # what the records call it
+    test_size:float=0.2, # share held out where no test set is given
+    seed:int=0, # of that split
+)->Data:
+    "Data from arrays of one's own, checked"
+    x = as_inputs(x, "x")
+    classes = tuple(str(c) for c in (_class_names(y, y_test) if classes is None else classes))
+    if len(classes) < 2:
+        raise ValueError(f"{len(classes)} class is nothing to learn; give labels of at least two")
+    y = _as_y(y, len(x), classes, "y")
+    if (x_test is None) != (y_test is None): raise ValueError("give x_test and y_test together, or neither")
+    if x_test is None:
+        n_test = round(test_size * len(x))
+        if not 0 < n_test < len(x):
+            raise ValueError(f"test_size {test_size} of {len(x)} inputs leaves {n_test} to test on; change it")
+        order = torch.randperm(len(x), generator=stream(seed, "test split"))
+        test, pool = order[:n_test].sort().values, order[n_test:].sort().values
+        return cls(name, x[pool], y[pool], x[test], y[test], classes)   # type: ignore[operator]
+    x_test = as_inputs(x_test, "x_test")
+    if x_test.shape[1:] != x.shape[1:]:
+        raise ValueError(f"x has inputs of shape {list(x.shape[1:])}, x_test of {list(x_test.shape[1:])}; "
+                         "make them equal")
+    y_test = _as_y(y_test, len(x_test), classes, "y_test")
+    return cls(name, x, y, x_test, y_test, classes)   # type: ignore[operator]
+
+# %% ../nbs/00_data.ipynb #f1446bea
+@patch(cls_method=True)
+def from_dataset(cls:Data,
+    dataset, # torch data set: `dataset[i]` is (input, label); inputs are tensors, arrays or PIL pictures
+    test=None, # the same, to test on; none: hold out a share of `dataset`
+    name:str|None=None, # what the records call it; none: the class's name
+    **kwargs, # passed to `from_arrays`
+)->Data:
+    "Data from a torch data set"
+    x, y = _unpack(dataset)
+    x_test, y_test = (None, None) if test is None else _unpack(test)
+    kwargs.setdefault("classes", getattr(dataset, "classes", None))
+    return cls.from_arrays(x, y, x_test, y_test, name=name or type(dataset).__name__, **kwargs)
 
 # %% ../nbs/00_data.ipynb #7dfa7acc
 _MNIST = { # file: (SHA-256 packed, SHA-256 unpacked)
@@ -269,6 +275,7 @@ def write_whole(
         raise OSError(f"cannot write {path} ({e.strerror}); "
                       "set BDAL_HOME to a folder with room that you may write") from e
 
+# %% ../nbs/00_data.ipynb #bde5c099
 def unpack_mnist(
     home:Path|None=None, # folder to unpack into; none: `bdal_home()`
     packed:Path|None=None, # folder with the four .xz files; none: the package's own

@@ -92,6 +92,7 @@ def consistent(
         return module
     return swap(nn.Sequential(copy.deepcopy(net)))[0]
 
+# %% ../nbs/01_model.ipynb #bd69fe29
 def pass_once(
     net:nn.Module, # within `sampling`
     x:torch.Tensor, # inputs, [B, ...]; they stay as they are
@@ -108,6 +109,7 @@ def pass_once(
     finally:
         for hook in hooks: hook.remove()
 
+# %% ../nbs/01_model.ipynb #ec1d7da0
 def n_early(
     net:nn.Module, # with consistent dropout
 )->int: # never all of them

@@ -64,6 +64,7 @@ def measure(
                 ece=(gap.abs().sum() / len(y)).item(),
                 brier=(probs - F.one_hot(y, probs.shape[-1])).square().sum(-1).mean().item())
 
+# %% ../nbs/01b_prediction.ipynb #87b0b125
 @dataclass
 class Evaluation:
     "Measures of the MC mean, and of each sample"

@@ -91,6 +91,7 @@ def _pools_simply(layer):
     return (type(layer) is nn.MaxPool2d and layer.kernel_size == layer.stride and isinstance(layer.stride, int)
             and (layer.padding, layer.dilation, layer.ceil_mode, layer.return_indices) == (0, 1, False, False))
 
+# %% ../nbs/deeper/thinning.ipynb #d7210dff
 def _fuse(layers):
     "Layers without the max pooling that a convolution can do on the way, and the window of each such convolution"
     layers, pool_of = list(layers), {}
@@ -108,6 +109,10 @@ def _foldable(mask, after):
     reader = next((l for l in after if not isinstance(l, HOMOGENEOUS)), None)
     return mask[0].numel() == mask.shape[1] and type(reader) in (nn.Linear, nn.Conv2d)
 
+def _few(kept_T_k, n):
+    "Is it worth a copy to leave out what the masks drop?"
+    return kept_T_k[0].shape[1] <= .75*n
+
 def _needed(after, masks):
     "Of the outputs of a layer, those that the next dropout keeps; none: all"
     for i, layer in enumerate(after):
@@ -120,7 +125,7 @@ def _as(v, h): return v.reshape(*v.shape, *[1]*(h.ndim - v.ndim))   # room for t
 def _pick(h, out):
     "Of h [T, n, ...] what each network keeps, [T, k, ...]"
     if out is None: return h
-    rows = out + h.shape[1]*torch.arange(len(out), device=h.device)[:, None]
+    rows = out if len(h) == 1 else out + h.shape[1]*torch.arange(len(out), device=h.device)[:, None]
     return h.flatten(0, 1).index_select(0, rows.flatten()).unflatten(0, out.shape)
 
 def _conv_step(w, layer, s, out, pool):
@@ -133,12 +138,16 @@ def _conv_step(w, layer, s, out, pool):
         return lambda h: _pick(_conv(h, layer, pool, combine, w[:, :, 0, 0].numel(), whole), out)
     ws = [w if out is None else w[out[t]] for t in range(s.T)]
     # thinned
-    if s.idx is not None: ws = [v[:, s.idx[t]] * s.values[t, None, :, None, None] for t, v in enumerate(ws)]
+    if s.idx is not None: ws = [v[:, s.idx[t]] for t, v in enumerate(ws)]
+    if s.values is not None: ws = [v * s.values[t, None, :, None, None] for t, v in enumerate(ws)]
     ws = [v.flatten(1) for v in ws]
     return lambda h: torch.stack([_conv(h[t], layer, pool, lambda u, v=v: v @ u.flatten(0, 1), len(v))
                                   for t, v in enumerate(ws)])
 
 def _linear_step(w, s, out):
+    if s.shared and s.values is None and out is not None and out.numel() > len(w):   # once for all networks
+        every = _linear_step(w, s, None)
+        return lambda h: _pick(every(h), out)
     w_T = w[None] if out is None else w[out]
     # thinned
     if s.idx is not None: w_T = w_T.expand(s.T, -1, -1).gather(2, s.idx[:, None].expand(-1, w_T.shape[1], -1))
@@ -152,6 +161,7 @@ def _affine_step(scale, shift, s, out=None):
     if scale is None: return lambda h: h.add_(_as(shift, h))
     return lambda h: h * _as(scale, h) + _as(shift, h)
 
+# %% ../nbs/deeper/thinning.ipynb #c6a53877
 class _Slices(nn.Module):
     "Max pooling as a maximum of slices: several times as fast as torch's, where no gradient is needed"
     def __init__(self, k): super().__init__(); self.k = k
@@ -182,7 +192,9 @@ def _dropout_step(mask, after, s):
     if _foldable(mask, after):
         if s.shared: s.values = mask.flatten(1); return
         if s.idx is not None: return   # the layer before has made only what is kept
-        s.idx, s.values = kept(mask.flatten(1))
+        thinned, s.values = kept(mask.flatten(1)), mask.flatten(1)
+        if not _few(thinned, s.n): return
+        s.idx, s.values = thinned
         return partial(_pick, out=s.idx)
     was_shared, s.shared = s.shared, False
     return lambda h: (h[None] if was_shared else h) * mask[..., None]
@@ -203,6 +215,7 @@ def _dense_step(layer, s, dtype):
     s.shared, s.idx, s.values = False, None, None
     def step(h):
         if was_shared: h = h[None] * _as(values, h[None])
+        elif idx is None and values is not None: h = h * _as(values, h)
         elif idx is not None:
             at, full = torch.arange(len(h), device=h.device)[:, None], h.new_zeros(len(h), n, *h.shape[2:])
             h = full.index_put_((at, idx), h * _as(values, h), accumulate=True)
@@ -222,12 +235,14 @@ def _step(layer, after, masks, pool_of, dtype, s):
     if type(layer) is nn.ReLU: return [torch.relu_]
     if not isinstance(layer, (nn.Conv2d, nn.Linear)): return [layer]
     needed, w = _needed(after, masks), layer.weight.to(dtype)
+    if s.shared and needed and not _few(needed, len(w)): needed = None   # all are made anyway
     out = needed and needed[0]
     make = (_conv_step(w, layer, s, out, pool_of.get(layer, 1)) if isinstance(layer, nn.Conv2d)
             else _linear_step(w, s, out))
     s.shared, s.n, (s.idx, s.values) = False, len(w), needed or (None, None)
     return [make, layer.bias is not None and _affine_step(None, layer.bias.to(dtype), s, out)]
 
+# %% ../nbs/deeper/thinning.ipynb #f17fd374
 @torch.inference_mode()
 def thin(
     net:nn.Module, # trained, with dropout, as `cannot_thin` allows
@@ -276,7 +291,7 @@ def thinned_log_probs(
         with torch.inference_mode():
             h = front(x_B.to(device, dtype, memory_format=layout, copy=True)).movedim(0, -1).contiguous()
             for step in steps: h = step(h)
-            log_probs = h.permute(2, 0, 1).float().log_softmax(-1)
+            log_probs = h.float().log_softmax(1).permute(2, 0, 1).contiguous()   # inputs last is faster
             return each(log_probs) if each else log_probs
     threads = torch.get_num_threads()
     if device.type != "cpu" or threads == 1: return torch.cat([run(x_B) for x_B in x.split(chunk)])

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from .data import seeded, stream
 
 # %% auto #0
-__all__ = ['LARGE', 'AUGMENT', 'auto_dtype', 'even_batches', 'fit_threads', 'using_threads', 'affine', 'elastic', 'fit']
+__all__ = ['LARGE', 'AUGMENT', 'auto_dtype', 'even_batches', 'fit_threads', 'using_threads', 'affine', 'elastic', 'optimizer',
+           'finite_losses', 'fit']
 
 # %% ../nbs/01a_training.ipynb #676324c8
 def auto_dtype(
@@ -108,6 +109,35 @@ def elastic(
 
 AUGMENT = dict(none=None, affine=affine, elastic=elastic)
 
+# %% ../nbs/01a_training.ipynb #d94e1b62
+def optimizer(
+    net:nn.Module, # to be trained
+    lr:float, # largest learning rate
+    weight_decay:float, # of AdamW
+    steps:int, # of the training; the rate goes up and down once. 0: it is constant
+)->tuple: # AdamW, and its schedule or None
+    "What makes a step (Loshchilov & Hutter 2019), and how large it is (Smith & Topin 2019)"
+    opt = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
+    return opt, torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=steps) if steps > 1 else None
+
+def finite_losses(
+    losses:list, # of each step, tensors
+    lr:float, # that they were made with
+)->torch.Tensor: # float32 [steps]
+    "The losses; an error where training has diverged"
+    loss_S = torch.stack(losses).float().cpu()
+    if torch.isfinite(loss_S).all(): return loss_S
+    first = int((~torch.isfinite(loss_S)).nonzero()[0])
+    raise FloatingPointError(f"the loss is not finite from step {first} on; lower lr from {lr:g}")
+
+def _check_fit(x, y, epochs, steps, batch):
+    if (epochs is None) == (steps is None):
+        raise ValueError(f"epochs is {epochs} and steps {steps}; give one of them")
+    if (epochs if steps is None else steps) < 1 or batch < 1:
+        raise ValueError(f"epochs {epochs}, steps {steps}, batch {batch}; give 1 or more")
+    if not len(x) or len(x) != len(y):
+        raise ValueError(f"{len(x)} inputs and {len(y)} labels; give one label an input, and at least one")
+
 # %% ../nbs/01a_training.ipynb #248cca60
 def fit(
     net:nn.Module, # trained in place
@@ -127,22 +157,18 @@ def fit(
 )->torch.Tensor: # the loss of each step, nat, float32 [steps]
     "Train a classifier by cross-entropy"
     from tqdm import tqdm
-    device = next(net.parameters()).device
-    dtype = dtype or auto_dtype(device)
     _check_fit(x, y, epochs, steps, batch)
-    per_epoch = -(-len(x) // batch)
-    total = steps or (epochs or 0)*per_epoch
-    threads = fit_threads(net, x, batch)
+    device, per_epoch = next(net.parameters()).device, -(-len(x) // batch)
+    dtype, total = dtype or auto_dtype(device), steps or (epochs or 0)*per_epoch
     layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
+    threads = fit_threads(net, x, batch)
     net.train().to(**layout)
-    x, y = x.to(device), y.to(device)
-    opt = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
-    rate = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=total) if one_cycle and total > 1 else None
-    losses = []
+    x, y, losses = x.to(device), y.to(device), []
+    opt, rate = optimizer(net, lr, weight_decay, total if one_cycle else 0)
     with seeded(seed, "fit"), using_threads(threads):
         batches = even_batches(len(x), batch, epochs, steps, stream(seed, "order"))
-        for step, idx in enumerate(tqdm(batches, total=total, desc="fit", leave=False,
-                                        disable=None if progress is None else progress is not True), 1):
+        hide = None if progress is None else progress is not True
+        for step, idx in enumerate(tqdm(batches, total=total, desc="fit", leave=False, disable=hide), 1):
             x_B = augment(x[idx]) if augment else x[idx]
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
                 loss = F.cross_entropy(net(x_B.contiguous(**layout)).float(), y[idx])
@@ -151,16 +177,4 @@ def fit(
             losses.append(loss.detach())
             if callable(progress): progress(step, total)
             if each_epoch and step % per_epoch == 0: each_epoch(step // per_epoch, net); net.train()
-    loss_S = torch.stack(losses).float().cpu()
-    if not torch.isfinite(loss_S).all():
-        raise FloatingPointError("the loss is not finite from step "
-                                 f"{int((~torch.isfinite(loss_S)).nonzero()[0])} on; lower lr from {lr:g}")
-    return loss_S
-
-def _check_fit(x, y, epochs, steps, batch):
-    if (epochs is None) == (steps is None):
-        raise ValueError(f"epochs is {epochs} and steps {steps}; give one of them")
-    if (epochs if steps is None else steps) < 1 or batch < 1:
-        raise ValueError(f"epochs {epochs}, steps {steps}, batch {batch}; give 1 or more")
-    if not len(x) or len(x) != len(y):
-        raise ValueError(f"{len(x)} inputs and {len(y)} labels; give one label an input, and at least one")
+    return finite_losses(losses, lr)
