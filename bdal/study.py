@@ -187,7 +187,7 @@ def load_net(
 @dataclass
 class Parameters:
     "What every experiment notebook can be told"
-    data:str = "mnist" # what to learn: mnist, FashionMNIST, repeated-mnist 4, dirty-mnist, folder, module:function
+    data:str = "mnist" # mnist, FashionMNIST, repeated-mnist 4, dirty-mnist, a folder, or module:function
     net:str = "bayesian_cnn" # what learns: bayesian_cnn, or module:function, called with a seed
     score:str = "bald" # how to value an image: a name in SCORES
     selector:str = "top_k" # how to pick K by their scores: top_k, softmax, power, softrank
