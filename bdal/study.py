@@ -252,9 +252,10 @@ class Experiment(Parameters):
     def learner(self, **changed)->Learner: # what differs from the parameters, such as score="entropy"
         "A learner that knows the start set and scores every image"
         data = self.images
+        told = dict(data=data.name, fingerprint=data.fingerprint)   # for the record
         return Learner(data.x, start=(self.start, data.y[self.start]), test=(data.x_test, data.y_test),
                        test_parts=data.test_parts, classes=len(data.classes), net=self.make_net,
-                       **{**self.protocol, "race": None, **changed})
+                       **{**self.protocol, "race": None, "data": told, **changed})
 
     def run(self, **changed)->Record: # what differs from the parameters; also record and progress
         "The trial; one that is on record is continued"
