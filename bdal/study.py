@@ -277,14 +277,14 @@ def plot_scores(
     score, pool_idx = learner.protocol.score, learner.pool.unlabelled
     pool_idx = pool_idx[learner.scores_N[pool_idx].isfinite()]   # where a glance came first, not all have one
     ax = plt.subplots(figsize=(6, 2.6), layout="constrained")[1]
-    parts = {k: learner.scores_N[pool_idx[m[pool_idx]]] for k, m in (groups or {}).items()}
-    if not groups: parts = {"pool": learner.scores_N[pool_idx]}
+    parts = {k: learner.scores_N[pool_idx[m[pool_idx]]].numpy() for k, m in (groups or {}).items()}
+    if not groups: parts = {"pool": learner.scores_N[pool_idx].numpy()}
     colours = [looks([score])[score]["color"], "0.35"][:len(parts)]
     ax.hist(list(parts.values()), bins=80, log=log, color=colours, label=list(parts),
             histtype="step" if groups else "bar")
     if marks is None: marks = {"the lowest acquired": min(learner.row["scores"], default=0)}
     for (name, value), style in zip(marks.items(), (":", "-", "--")):
-        ax.axvline(value, color="k", ls=style, label=name)
+        ax.axvline(float(value), color="k", ls=style, label=name)
     ax.set(xlabel=f"{score.replace('bald', 'BALD')} of an unlabelled image", ylabel="images",
            title=f"{len(pool_idx):,} images scored")
     ax.legend(frameon=False)

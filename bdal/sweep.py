@@ -447,7 +447,8 @@ def _compare(names, root, results=None, to=None):
     files = write_comparison(studies, to)
     print(studies._repr_markdown_(), f"They differ in {', '.join(found.index) or 'nothing'}.", sep="\n")
     print("Paired differences, in points:", paired_tests(studies).round(3).to_string(), sep="\n")
-    for file in files: print(file)
+    for file in map(Path.resolve, files):
+        print(file.relative_to(root).as_posix() if file.is_relative_to(root) else file)
 
 # %% ../nbs/deeper/sweep.ipynb #f4bde444
 def main(
