@@ -8,9 +8,12 @@ import argparse, ast, os, re, socket, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
+import bdal
 from .acquisition import lookup
 from .record import PROTOCOL, Record, lock_file
 from .steps import Protocol, round_line
+from .results import protocols
+from .study import Comparison, check_pairs, paired_tests, same_trial, write_comparison
 
 # %% auto #0
 __all__ = ['STARTS', 'LINE_EVERY', 'Study', 'load_studies', 'check_study', 'Trial', 'plan', 'run', 'sweep', 'status', 'main',
@@ -51,7 +54,12 @@ def _as_study(name, table, folder):
         raise ValueError(f"trials is {trials!r}; give a whole number from 1 to 1000")
     if not isinstance(parameters, dict):
         raise ValueError(f"parameters is {parameters!r}; give them as {{name = value, ...}}")
-    return Study(name, folder/notebook, trials, parameters, folder)
+    return Study(name, _notebook(notebook, folder), trials, parameters, folder)
+
+def _notebook(name, folder):
+    "A notebook beside the file; where there is none, the project's of that name"
+    own = Path(bdal.__file__).resolve().parent.parent/"nbs"/name
+    return own if own.is_file() and not (folder/name).is_file() else folder/name
 
 def load_studies(
     path, # of the TOML file
@@ -105,7 +113,9 @@ def check_study(
             raise ValueError(f"parameter {name} is {value!r}, of type {kind}; give a text, a number, true, false "
                              "or a list")
     known = {f.name for f in fields(Protocol)}
-    Protocol(**{k: v for k, v in given.items() if k in known})   # K = 0 and the like
+    empty = ("p", "schedule", "race")   # of these, nothing at all may be given
+    checked:dict = {k: v or None if k in empty else v for k, v in given.items() if k in known}
+    Protocol(**checked)   # K = 0 and the like
     return {name: given[name] if name in given else _value(default) for name, (_, default) in declared.items()}
 
 def _value(source):
@@ -123,6 +133,7 @@ class Trial:
     parameters:dict # all of them, but `seed` and `out`
     given:tuple # names of those that the study sets
     root:Path # the folder of `results` and `runs`
+    folder:Path|None = None # where the notebook runs; none: in its own
 
     @property
     def name(self)->str: return f"{self.study} {self.seed:02d}"
@@ -147,7 +158,8 @@ class Trial:
                                "move it away"), None
         there, here = record.header["config"], {**self.parameters, "seed": self.seed}
         nothing:tuple = (None, "", "none", [], 0)   # may be written in any of these ways
-        differ = [k for k, v in here.items() if k in there and there[k] != v and (there[k] not in nothing or v)
+        differ = [k for k, v in here.items() if k in there and not same_trial(k, v, there)
+                  and (there[k] not in nothing or v)
                   and (k in self.given or k == "seed" or v not in (None, "", []))]
         if differ == ["n_final"] and record.can_extend(here["n_final"]):
             return "begun", f"complete at {there['n_final']} labels, to be extended to {here['n_final']}", record
@@ -173,9 +185,14 @@ def plan(
         try: chosen.append((study, check_study(study)))
         except (ValueError, FileNotFoundError) as e: raise ValueError(f"study {name!r}: {e}") from e
     return [Trial(s.name, seed, s.notebook, {k: v for k, v in values.items() if k not in ("seed", "out")},
-                  tuple(s.parameters), Path(root or (s.folder or s.notebook.parent).parent))
+                  tuple(s.parameters), Path(root or (s.folder or s.notebook.parent).parent), _runs_in(s))
             for seed in range(max(trials or s.trials for s, _ in chosen))
             for s, values in chosen if seed < (trials or s.trials)]
+
+def _runs_in(study):
+    "A notebook runs in its own folder; the project's, for a file elsewhere, in that of the file"
+    own = study.folder is None or study.notebook.is_relative_to(study.folder)
+    return study.notebook.parent if own else study.folder
 
 # %% ../nbs/deeper/sweep.ipynb #2a9a1212
 STARTS = 3 # of a kernel, or of a set of workers, before a trial is given up
@@ -209,7 +226,7 @@ def _execute(trial):
     ThreadPoolExecutor(1).submit(
         _need("papermill").execute_notebook, nb, str(trial.unfinished).replace("{", "{{").replace("}", "}}"),
         {**given, "seed": trial.seed, "out": str(trial.record.resolve())}, progress_bar=False,
-        cwd=trial.notebook.parent, extra_arguments=["--log-level=CRITICAL"]).result()
+        cwd=trial.folder or trial.notebook.parent, extra_arguments=["--log-level=CRITICAL"]).result()
     os.replace(trial.unfinished, trial.executed)
 
 # %% ../nbs/deeper/sweep.ipynb #c2df6688
@@ -399,6 +416,9 @@ def _parser():
     p.add_argument("--list", action="store_true", help="what studies are there?")
     p.add_argument("--status", action="store_true", help="how far are they?")
     p.add_argument("--dry-run", action="store_true", help="what would be done?")
+    p.add_argument("--compare", action="store_true", help="write a figure, tables and paired tests of the studies")
+    p.add_argument("--to", help="folder for these files (default: runs/STUDY-STUDY)")
+    p.add_argument("--results", help="folder of the records to compare (default: results)")
     return p
 
 def _summary(trials, results):
@@ -413,6 +433,23 @@ def _summary(trials, results):
         incomplete += len(done) - sum(done)
     return incomplete
 
+# %% ../nbs/deeper/sweep.ipynb #c0a9a4e1
+def _compare(names, root, results=None, to=None):
+    "Write a figure, tables and tests of some studies, and say what they say"
+    names = list(dict.fromkeys(names))
+    if len(names) < 2: raise ValueError("there is nothing to compare; name two studies or more")
+    if odd := [name for name in names if not _NAME.fullmatch(name)]:
+        raise ValueError(f"there is no study {odd[0]!r}; give names of folders in results")
+    results, to = Path(results or root/"results"), Path(to or root/"runs"/"-".join(names))
+    if not results.is_dir(): raise FileNotFoundError(f"there is no folder {results}; run a study, or give --results")
+    studies = Comparison(*names, results=results)
+    found = check_pairs(studies, *protocols(*names, results=results).index)   # whatever they differ in
+    files = write_comparison(studies, to)
+    print(studies._repr_markdown_(), f"They differ in {', '.join(found.index) or 'nothing'}.", sep="\n")
+    print("Paired differences, in points:", paired_tests(studies).round(3).to_string(), sep="\n")
+    for file in map(Path.resolve, files):
+        print(file.relative_to(root).as_posix() if file.is_relative_to(root) else file)
+
 # %% ../nbs/deeper/sweep.ipynb #f4bde444
 def main(
     argv=None, # arguments; none: of the command line
@@ -422,7 +459,9 @@ def main(
     try:
         if a.trials is not None and not 1 <= a.trials <= 1000:
             raise ValueError(f"trials is {a.trials}; give a whole number from 1 to 1000")
-        studies = load_studies(a.file or _find_studies())
+        file = Path(a.file or _find_studies())
+        if a.compare: _compare(a.studies, file.resolve().parent.parent, a.results, a.to); return 0
+        studies = load_studies(file)
         if a.list:
             for s in studies.values():
                 print(f"{s.name:16} {s.notebook.name}, {s.trials} trials; "
