@@ -4,15 +4,17 @@
 
 # %% ../nbs/deeper/record.ipynb #d014307a
 from __future__ import annotations
-import json, os, warnings
+import json, os, platform, subprocess, warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
+import torch
 from fastcore.basics import patch
+import bdal
 from .data import as_html
 
 # %% auto #0
-__all__ = ['FORMAT', 'PROTOCOL', 'trial_in_words', 'last_accuracy', 'split_torn', 'check_header', 'check_rows', 'host',
+__all__ = ['FORMAT', 'PROTOCOL', 'trial_in_words', 'last_accuracy', 'header', 'split_torn', 'check_header', 'check_rows', 'host',
            'all_hosts', 'in_effect', 'Record', 'lock_file']
 
 # %% ../nbs/deeper/record.ipynb #d8df717d
@@ -36,6 +38,34 @@ def last_accuracy(
             if isinstance(a := row.get(f"{part}_accuracy"), (int, float)):
                 return f"{part} {a:.2%}" + (f" at {row['n_labelled']} labels" if "n_labelled" in row else "")
     return "none yet"
+
+# %% ../nbs/deeper/record.ipynb #8d53adb4
+def _git_commit():
+    "Commit of the source tree that bdal runs from, with '+' if it was changed since; none: installed"
+    here = Path(bdal.__file__).resolve().parent.parent
+    if not (here/".git").exists(): return None
+    def git(*args):
+        return subprocess.run(["git", "-C", str(here), *args],
+                              capture_output=True, text=True, timeout=10).stdout.strip()
+    try: return git("rev-parse", "HEAD")[:12] + ("+" if git("status", "--porcelain", "--", "bdal") else "")
+    except (OSError, subprocess.SubprocessError): return None
+
+def _describe(device, threads):
+    "A device in words, with the threads that train on it"
+    if device.type == "cuda": return f"cuda: {torch.cuda.get_device_name(device)}"
+    return f"{device.type}: {platform.machine()}, {threads} threads"
+
+def header(
+    config:dict, # every choice, with `score` and `seed`; `rows`, where the trial asks nothing: how many there will be
+    device, # where it computes
+    dtype:torch.dtype, # of its arithmetic
+    threads:int=1, # that train, on the CPU
+)->dict:
+    "What a trial is and where it runs, as a record's first line"
+    return dict(format=FORMAT, config=dict(protocol=PROTOCOL, **json.loads(json.dumps(config))),
+                versions=dict(bdal=bdal.__version__, torch=torch.__version__, python=platform.python_version()),
+                device=_describe(torch.device(device), threads), arithmetic=str(dtype).removeprefix("torch."),
+                commit=_git_commit())
 
 # %% ../nbs/deeper/record.ipynb #19f4c7d2
 _BEGIN = b'{"format": ' # a file that begins otherwise is not ours

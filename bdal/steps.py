@@ -4,29 +4,27 @@
 
 # %% ../nbs/03_steps.ipynb #96b71103
 from __future__ import annotations
-import hashlib, json, math, platform, re, subprocess, time, warnings
+import hashlib, math, re, time, warnings
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from torch import nn
 from fastcore.basics import patch
-import bdal
 from .data import Data, Pool, as_html, as_inputs, as_labels, balanced_start, derive_seed, seeded
 from .model import bayesian_cnn, consistent, pass_once, sampling
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
 from .acquisition import SCORES, SELECTORS, Batch, acquire, lookup
 from .scoring import counted, race, score_pool
-from .record import FORMAT, PROTOCOL, Record, last_accuracy, trial_in_words
+from .record import FORMAT, PROTOCOL, Record, header, last_accuracy, trial_in_words
 from .progress import Progress, about
 
 # %% auto #0
 __all__ = ['RECIPES', 'DTYPES', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'Protocol', 'default_net',
            'new_net', 'check_net', 'net_in_words', 'HeldOut', 'held_out', 'check_parts', 'Trained', 'Learner',
-           'warn_if_large', 'header', 'fingerprint', 'train_net', 'run_trial', 'round_line', 'check_parameters']
+           'warn_if_large', 'fingerprint', 'train_net', 'run_trial', 'round_line']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -297,35 +295,6 @@ def known(self:Learner)->tuple: # indices and labels
     "All that is labelled: a `start` for another Learner"
     return self.pool.known
 
-# %% ../nbs/03_steps.ipynb #8d53adb4
-def _git_commit():
-    "Commit of the source tree that bdal runs from, with '+' if it was changed since; none: installed"
-    here = Path(bdal.__file__).resolve().parent.parent
-    if not (here/".git").exists(): return None
-    def git(*args):
-        return subprocess.run(["git", "-C", str(here), *args],
-                              capture_output=True, text=True, timeout=10).stdout.strip()
-    try: return git("rev-parse", "HEAD")[:12] + ("+" if git("status", "--porcelain", "--", "bdal") else "")
-    except (OSError, subprocess.SubprocessError): return None
-
-def _describe(device, threads=None):
-    "A device in words, with the threads that train on it"
-    if device.type == "cuda": return f"cuda: {torch.cuda.get_device_name(device)}"
-    threads = threads or fit_threads(bayesian_cnn(), torch.zeros(64, 1, 28, 28))
-    return f"{device.type}: {platform.machine()}, {threads} threads"
-
-def header(
-    config:dict, # every choice, with `score` and `seed`; `rows`, where the trial asks nothing: how many there will be
-    device, # where it computes
-    dtype:torch.dtype, # of its arithmetic
-    threads:int|None=None, # that train, on the CPU; none: as many as train `bayesian_cnn`
-)->dict:
-    "What a trial is and where it runs, as a record's first line"
-    return dict(format=FORMAT, config=dict(protocol=PROTOCOL, **json.loads(json.dumps(config))),
-                versions=dict(bdal=bdal.__version__, torch=torch.__version__, python=platform.python_version()),
-                device=_describe(torch.device(device), threads), arithmetic=str(dtype).removeprefix("torch."),
-                commit=_git_commit())
-
 # %% ../nbs/03_steps.ipynb #04e8b1f6
 def fingerprint(
     *arrays, # of numbers
@@ -529,26 +498,12 @@ def round_line(
     elif labels is not None: parts.append("end")
     return "  ".join(parts)
 
-# %% ../nbs/03_steps.ipynb #65c90a3d
-def check_parameters(
-    namespace:dict, # `globals()` of the notebook, right after its parameters and imports
-)->dict: # name -> value
-    "Refuse parameters that the notebook does not declare, or of another type"
-    if "__annotate__" in namespace and "__annotations__" not in namespace:
-        raise ValueError("Python 3.14 keeps no types of a cell's names; begin the notebook's first cell with: "
-                         "from __future__ import annotations")
-    declared = {k: getattr(t, "__name__", str(t)) for k, t in namespace.get("__annotations__", {}).items()}
-    plain = (bool, int, float, str, list, dict, tuple, type(None))
-    for name, value in namespace.items():
-        if name.startswith("_") or name in ("In", "Out") or not isinstance(value, plain): continue
-        if name not in declared: lookup(declared, name, "parameter")
-        want, kind = declared[name].split("[")[0], type(value).__name__   # list[int] is a list
-        if want != kind and not (want == "float" and kind == "int"):
-            raise TypeError(f"parameter {name} is {value!r}, of type {kind}; give {declared[name]}")
-    return {name: namespace[name] for name in declared}
-
 
 # %% ../nbs/deeper/old_names.ipynb #f3053abf
+from bdal.curves import moved
+
+__getattr__ = moved("bdal.steps")
+
 def run_round(learner):
     "A method since 0.2"
     warnings.warn("run_round(learner) goes in the next version; learner.ask() calls it", DeprecationWarning, stacklevel=2)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from .data import Data, balanced_start, mnist, repeated, show_images, torchvision_data
+from .acquisition import lookup
 from .steps import Learner, run_trial
 from .record import Record
 from .results import load, protocols, records_folder, trials
@@ -21,9 +22,28 @@ from .evidence import in_words, labels_to, quantiles
 from .figures import looks, plot_curves, save_figure, to_csv
 
 # %% auto #0
-__all__ = ['COUNTS', 'function_of', 'folder_data', 'first', 'load_data', 'recorded_as', 'same_trial', 'load_net', 'Parameters',
-           'show_some', 'Experiment', 'plot_scores', 'rounds', 'check_trial', 'show_acquired', 'in_common',
-           'Comparison', 'gain_in_words', 'check_pairs', 'paired_tests', 'curve_numbers', 'write_comparison']
+__all__ = ['COUNTS', 'check_parameters', 'function_of', 'folder_data', 'first', 'load_data', 'recorded_as', 'same_trial',
+           'load_net', 'Parameters', 'show_some', 'Experiment', 'plot_scores', 'rounds', 'check_trial', 'show_acquired',
+           'in_common', 'Comparison', 'gain_in_words', 'check_pairs', 'paired_tests', 'curve_numbers',
+           'write_comparison']
+
+# %% ../nbs/deeper/study.ipynb #65c90a3d
+def check_parameters(
+    namespace:dict, # `globals()` of the notebook, right after its parameters and imports
+)->dict: # name -> value
+    "Refuse parameters that the notebook does not declare, or of another type"
+    if "__annotate__" in namespace and "__annotations__" not in namespace:
+        raise ValueError("Python 3.14 keeps no types of a cell's names; begin the notebook's first cell with: "
+                         "from __future__ import annotations")
+    declared = {k: getattr(t, "__name__", str(t)) for k, t in namespace.get("__annotations__", {}).items()}
+    plain = (bool, int, float, str, list, dict, tuple, type(None))
+    for name, value in namespace.items():
+        if name.startswith("_") or name in ("In", "Out") or not isinstance(value, plain): continue
+        if name not in declared: lookup(declared, name, "parameter")
+        want, kind = declared[name].split("[")[0], type(value).__name__   # list[int] is a list
+        if want != kind and not (want == "float" and kind == "int"):
+            raise TypeError(f"parameter {name} is {value!r}, of type {kind}; give {declared[name]}")
+    return {name: namespace[name] for name in declared}
 
 # %% ../nbs/deeper/study.ipynb #87ec2f10
 def function_of(

@@ -36,7 +36,7 @@ SMALL = [
     ("parameters", "from __future__ import annotations\nscore: str = 'bald'  # how to value an image\nK: int = 10  # images acquired in a round\n"
      "n_final: int = 60  # labels at which to stop\nseed: int = 0  # of the trial\nsteps: int = 20  # of a training\n"
      "fail: int = -1  # the seed whose trial fails, to see what happens\nout: str = ''  # the record's file"),
-    ("", "from bdal.data import mnist\nfrom bdal.steps import check_parameters, run_trial\ncheck_parameters(globals())\nd = mnist()\n"
+    ("", "from bdal.data import mnist\nfrom bdal.steps import run_trial\nfrom bdal.study import check_parameters\ncheck_parameters(globals())\nd = mnist()\n"
      "few = d.first(400, test=200)"),
     ("", "record = run_trial(few, score=score, K=K, n_final=n_final, seed=seed, T=4, schedule=f'steps {steps}', record=out or None)"),
     ("", "assert seed != fail, 'made to fail'"),

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from bdal.data import Data, mnist, unpack_mnist
 from bdal.record import Record
-from bdal.steps import Protocol, check_parameters, run_trial
+from bdal.steps import Protocol, run_trial
+from bdal.study import check_parameters
 
 CURE = re.compile(r"\b(give|choose|move|delete|mend|repair|drop|make|set|put|declare|leave|run|install|lower|did you mean|tag)\b")
 
