@@ -4,8 +4,8 @@
 
 # %% ../nbs/00_data.ipynb #5a3a778c
 from __future__ import annotations
-import base64, hashlib, html, inspect, io, lzma, os, tempfile
-from contextlib import contextmanager
+import base64, hashlib, html, inspect, io, lzma, os, tempfile, threading
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,9 @@ from fastcore.basics import patch
 import bdal
 
 # %% auto #0
-__all__ = ['derive_seed', 'stream', 'seeded', 'as_inputs', 'as_pool', 'take', 'as_html', 'Data', 'bdal_home', 'write_whole',
-           'unpack_mnist', 'mnist', 'show_images', 'torchvision_data', 'repeated', 'balanced_start', 'as_labels',
-           'as_indices', 'Pool']
+__all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'as_inputs', 'as_pool', 'take', 'as_html', 'Data', 'bdal_home',
+           'write_whole', 'unpack_mnist', 'mnist', 'show_images', 'torchvision_data', 'repeated', 'balanced_start',
+           'as_labels', 'as_indices', 'Pool']
 
 # %% ../nbs/00_data.ipynb #2427b86e
 def derive_seed(
@@ -49,6 +49,23 @@ def seeded(
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(derive_seed(seed, purpose, round))
+        yield
+
+# %% ../nbs/00_data.ipynb #1f70d5dc
+_ONE_AT_A_TIME = threading.RLock() # torch's global stream and its number of threads are of the process
+
+@contextmanager
+def undisturbed(
+    grad:bool=False, # are gradients needed?
+):
+    "Within the block torch's modes are those of a new process, and no other thread is in such a block"
+    with _ONE_AT_A_TIME, ExitStack() as put_back:
+        put_back.callback(torch.set_default_dtype, torch.get_default_dtype())
+        torch.set_default_dtype(torch.float32)
+        put_back.enter_context(torch.inference_mode(False))
+        put_back.enter_context(torch.set_grad_enabled(grad))
+        for device in ("cpu", "cuda"): put_back.enter_context(torch.autocast(device, torch.bfloat16, enabled=False))
+        if torch.get_default_device().type != "cpu": put_back.enter_context(torch.device("cpu"))
         yield
 
 # %% ../nbs/00_data.ipynb #3916080d
@@ -450,14 +467,17 @@ class Pool:
         if self.classes < 2:
             raise ValueError(f"with {self.classes} class there is nothing to learn; "
                              "start with images of several, or set classes=")
-        self.labels_N, self._order = torch.full((len(self.x),), -1), list[int]()   # -1: unlabelled
+        self._state = list[int](), torch.full((len(self.x),), -1)
         self.label(*start)
 
     if TYPE_CHECKING:   # methods that are told below
         def __getattr__(self, name:str)->Any: ...
     @property
     def labelled(self)->torch.Tensor: # int64 [n], in the order of labelling
-        return torch.tensor(self._order, dtype=torch.int64)
+        return torch.tensor(self._state[0], dtype=torch.int64)
+    @property
+    def labels_N(self)->torch.Tensor: # int64 [N]; -1: unlabelled
+        return self._state[1]
     @property
     def labels(self)->torch.Tensor: # int64 [n], of what is labelled, in the same order
         return self.labels_N[self.labelled]
@@ -467,8 +487,8 @@ class Pool:
     @property
     def unlabelled(self)->torch.Tensor: # int64, ascending
         return (self.labels_N < 0).nonzero().flatten()
-    def __len__(self): return len(self.x) - len(self._order)
-    def __repr__(self): return f"Pool: {len(self._order):,} labelled, {len(self):,} unlabelled"
+    def __len__(self): return len(self.x) - len(self._state[0])
+    def __repr__(self): return f"Pool: {len(self._state[0]):,} labelled, {len(self):,} unlabelled"
 
 # %% ../nbs/00_data.ipynb #7c9a1f52
 @patch
@@ -498,8 +518,8 @@ def label(self:Pool,
 )->None:
     "Label inputs: all of them, or none where one is wrong"
     idx, labels = self.checked(idx, labels)
-    self.labels_N[idx] = labels
-    self._order += idx.tolist()
+    order, labels_N = self._state
+    self._state = order + idx.tolist(), labels_N.index_fill(0, idx, 0).index_add(0, idx, labels)   # at once
 
 @patch
 def inputs(self:Pool,

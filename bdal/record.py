@@ -141,6 +141,7 @@ class Record:
         self.header:Any = None           # a dict, once started
         self.rounds = list[dict]()
         self._torn = b""                 # a last line that was cut off
+        self._size = 0                   # bytes of the open file that are in `rounds`
         self._moved = dict[str, Any]()   # what the next round says of a new host
         self._longer = dict[str, Any]()  # and of a new end
         if self.path and self.path.exists():
@@ -174,7 +175,7 @@ def start(self:Record,
     if self.path and not self._file: self._open()
     if not self.header:
         self._write(header)
-        self.header = header
+        self.header, self._size = header, self._on_disk()
         return
     if self._compare(header): self._extend(header["config"]["n_final"])
     was, now = {k: v[-1] for k, v in self.hosts.items()}, host(header)
@@ -234,6 +235,7 @@ def _open(self:Record):
         print(f"{self.path}: dropped a last line that was cut off ({len(self._torn)} bytes)")
         self._file.truncate(self._file.tell() - len(self._torn))
     elif content and not content.endswith(b"\n"): self._file.write(b"\n")
+    self._size = self._on_disk()
 
 @patch
 def close(self:Record)->None:
@@ -246,18 +248,36 @@ def append(self:Record,
     row:dict, # one round
 )->None:
     "Add a round, and return when it is on the disk"
+    if self.path and not self._file:
+        raise RuntimeError(f"{self.path} was closed, or taken over by another Learner of this notebook; "
+                           "make the Learner again")
+    self.catch_up()
+    if row.get("round", len(self.rounds)) != len(self.rounds):
+        raise RuntimeError(f"round {row['round']} cannot be written: the next is {len(self.rounds)}; call ask() again")
     if self._moved: row = {**row, "goes_on": self._moved}
     row = {**row, **self._longer}
     self._write(row)
     self.rounds.append(row)
-    self._moved, self._longer = {}, {}
+    self._moved, self._longer, self._size = {}, {}, self._on_disk()
+
+@patch
+def _on_disk(self:Record): return os.fstat(self._file.fileno()).st_size if self._file else 0
+
+@patch
+def catch_up(self:Record)->None:
+    "Read what is in the file and not in `rounds`: an interrupt came between the two"
+    if not self._file: return
+    size = self._on_disk()
+    if size < self._size:
+        raise RuntimeError(f"{self.path} has become shorter: another program has changed it; make the Learner again")
+    if size == self._size: return
+    self._file.seek(0)
+    self._parse(self._file.read())
+    self._size, self._moved, self._longer = size, {}, {}
 
 @patch
 def _write(self:Record, entry):
     if not self.path: return
-    if not self._file:
-        raise RuntimeError(f"{self.path} was closed, or taken over by another Learner of this notebook; "
-                           "make the Learner again")
     line, size = (json.dumps(entry, allow_nan=False) + "\n").encode(), os.fstat(self._file.fileno()).st_size
     try:
         if not self.path.exists() or not os.path.samestat(os.fstat(self._file.fileno()), os.stat(self.path)):

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 from fastcore.basics import patch
-from .data import Data, Pool, as_html, as_inputs, as_labels, balanced_start, derive_seed, seeded
+from .data import Data, Pool, as_html, as_indices, as_inputs, as_labels, balanced_start
+from .data import derive_seed, seeded, undisturbed
 from .model import bayesian_cnn, consistent, pass_once, sampling
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
@@ -279,10 +280,12 @@ def warn_if_large(**some): # name -> inputs, or nothing
                           "give bytes (uint8), which are divided by 255, or divide yourself", stacklevel=3)
 
 @patch
-def _replay(self:Learner):
+def _replay(self:Learner, known=0):
+    "Learn the labels of the record, those after the first `known` labels"
     for row in self.record.rounds:
         try:
             n = len(self.pool.labelled)
+            if row["n_labelled"] < known: continue
             if row["n_labelled"] != n: raise ValueError(f"n_labelled is {row['n_labelled']}, not {n}")
             self.pool.label(row["indices"], row["labels"])
         except (ValueError, IndexError, KeyError) as e:
@@ -408,11 +411,28 @@ def seconds_left(self:Learner,
     labels = max(0, (self.protocol.n_final or len(self.pool.x)) - len(self.pool.labelled))
     return (rounds or math.ceil(labels/self.protocol.K) + 1) * sum(spent) / max(1, len(spent))
 
+# %% ../nbs/03_steps.ipynb #32ac2b62
+@patch
+def _catch_up(self:Learner):
+    "Learn what is on record and not in the pool"
+    self.record.catch_up()
+    self._replay(known=len(self.pool.labelled))
+    if self.row and self.row["round"] < len(self.record.rounds): self.row = {}
+
+@patch
+def _told(self:Learner, idx, labels):
+    "Is this what the last round was told?"
+    rounds = self.record.rounds
+    last = [rounds[-1].get(k) for k in ("indices", "labels")] if rounds else []
+    return last == [as_indices(idx).tolist(), as_labels(labels).tolist()] and last[0] != []
+
+# %% ../nbs/03_steps.ipynb #f3b08f69
 @patch
 def ask(self:Learner,
     progress:bool|str=True, # show, after a second, what is being done and for how much longer? "trial": until its end
 )->torch.Tensor: # indices into the full set, best first, int64 [K]; empty: the trial is complete
     "Train, measure, score the pool; which images to label next?"
+    self._catch_up()
     if self.record.complete: return torch.tensor([], dtype=torch.int64)
     if not self.row:
         seconds = self.seconds_left(None if progress == "trial" else 1)
@@ -421,12 +441,15 @@ def ask(self:Learner,
     if not self.row["indices"]: self.record.append(self.row)
     return torch.tensor(self.row["indices"], dtype=torch.int64)
 
+# %% ../nbs/03_steps.ipynb #7d50e092
 @patch
 def tell(self:Learner,
     idx, # indices into the full set: those asked about, some of them, or others
     labels, # their labels, as many
 )->None:
-    "Learn labels, and close the round"
+    "Learn labels, and close the round; the same once more, after an interrupt, changes nothing"
+    self._catch_up()
+    if not self.row and self._told(idx, labels): return
     if self.record.complete:
         raise RuntimeError("the trial is complete; to go on, begin another record, with a larger n_final or none "
                            "and start=learner.known")
