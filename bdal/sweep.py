@@ -12,8 +12,7 @@ import bdal
 from .acquisition import lookup
 from .record import PROTOCOL, Record, lock_file
 from .steps import Protocol, round_line
-from .results import protocols
-from .study import Comparison, check_pairs, paired_tests, same_trial, write_comparison
+
 
 # %% auto #0
 __all__ = ['STARTS', 'LINE_EVERY', 'Study', 'load_studies', 'check_study', 'Trial', 'plan', 'run', 'sweep', 'status', 'main',
@@ -158,6 +157,7 @@ class Trial:
                                "move it away"), None
         there, here = record.header["config"], {**self.parameters, "seed": self.seed}
         nothing:tuple = (None, "", "none", [], 0)   # may be written in any of these ways
+        from bdal.study import same_trial   # which is not light
         differ = [k for k, v in here.items() if k in there and not same_trial(k, v, there)
                   and (there[k] not in nothing or v)
                   and (k in self.given or k == "seed" or v not in (None, "", []))]
@@ -442,6 +442,8 @@ def _compare(names, root, results=None, to=None):
         raise ValueError(f"there is no study {odd[0]!r}; give names of folders in results")
     results, to = Path(results or root/"results"), Path(to or root/"runs"/"-".join(names))
     if not results.is_dir(): raise FileNotFoundError(f"there is no folder {results}; run a study, or give --results")
+    from bdal.results import protocols
+    from bdal.study import Comparison, check_pairs, paired_tests, write_comparison
     studies = Comparison(*names, results=results)
     found = check_pairs(studies, *protocols(*names, results=results).index)   # whatever they differ in
     files = write_comparison(studies, to)
