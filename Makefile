@@ -24,7 +24,7 @@ setup: $(VENV)/ready  ## an environment with everything, in .venv
 # The cells' own output is shown, and what is being done. A run that was stopped goes on; a complete one begins anew.
 bald: setup  ## the main job: BALD chooses digits, one at a time (K=1); real MNIST, a few minutes
 	@mkdir -p runs
-	@$(BIN)/python -c 'from bdal.steps import Record; r = Record("runs/bald-k$(K).jsonl"); r.complete and r.path.unlink()'
+	@$(BIN)/python -c 'from bdal.record import Record; r = Record("runs/bald-k$(K).jsonl"); r.complete and r.path.unlink()'
 	@echo "BALD on MNIST, K = $(K), to 30 labels; then the same at random. Starting takes some seconds ..."
 	@$(BIN)/papermill nbs/05_bald.ipynb runs/bald-k$(K).ipynb -p K $(K) -p n_final 30 -p out runs/bald-k$(K).jsonl \
 		--no-progress-bar --stdout-file /dev/stdout --stderr-file /dev/stderr
