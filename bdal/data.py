@@ -4,7 +4,7 @@
 
 # %% ../nbs/00_data.ipynb #5a3a778c
 from __future__ import annotations
-import base64, hashlib, html, inspect, io, lzma, os, tempfile, threading
+import base64, hashlib, html, inspect, io, lzma, os, random, tempfile, threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -45,11 +45,14 @@ def seeded(
     purpose:str, # what the numbers are for
     round:int=0, # acquisition round
 ):
-    "Within the block, torch's global random stream starts from the derived seed; afterwards it is as it was before"
+    "Within the block the global streams of torch, numpy and Python start from the derived seed; afterwards all is as before"
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(derive_seed(seed, purpose, round))
-        yield
+    derived, before = derive_seed(seed, purpose, round), (np.random.get_state(), random.getstate())
+    try:
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(derived); np.random.seed(derived % 2**32); random.seed(derived)
+            yield
+    finally: np.random.set_state(before[0]); random.setstate(before[1])
 
 # %% ../nbs/00_data.ipynb #1f70d5dc
 _ONE_AT_A_TIME = threading.RLock() # torch's global stream and its number of threads are of the process
@@ -64,7 +67,9 @@ def undisturbed(
         torch.set_default_dtype(torch.float32)
         put_back.enter_context(torch.inference_mode(False))
         put_back.enter_context(torch.set_grad_enabled(grad))
-        for device in ("cpu", "cuda"): put_back.enter_context(torch.autocast(device, torch.bfloat16, enabled=False))
+        for device in ("cpu", "cuda"):
+            put_back.callback(torch.set_autocast_enabled, device, torch.is_autocast_enabled(device))
+            torch.set_autocast_enabled(device, False)
         if torch.get_default_device().type != "cpu": put_back.enter_context(torch.device("cpu"))
         yield
 

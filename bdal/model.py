@@ -11,8 +11,8 @@ from torch import nn
 from .data import seeded, stream
 
 # %% auto #0
-__all__ = ['draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'consistent', 'pass_once', 'n_early',
-           'sampling', 'split_front', 'plain_log_probs']
+__all__ = ['draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'make_consistent', 'check_has_dropout',
+           'consistent', 'consistent_for_now', 'pass_once', 'n_early', 'sampling', 'split_front', 'plain_log_probs']
 
 # %% ../nbs/01_model.ipynb #d4e82e56
 def draw_masks(
@@ -74,23 +74,54 @@ def bayesian_cnn(
             nn.Linear(128, classes))
 
 # %% ../nbs/01_model.ipynb #644642fc
+_OURS:dict[type, type] = {nn.Dropout: ConsistentDropout, nn.Dropout1d: ConsistentDropout2d,
+                          nn.Dropout2d: ConsistentDropout2d, nn.Dropout3d: ConsistentDropout2d}
+
+def make_consistent(
+    net:nn.Module, # a network with dropout layers, changed in place; one that is a dropout layer itself stays
+)->list: # what was exchanged: (module, name, torch's layer)
+    "Exchange torch's dropout layers for ours"
+    exchanged = list[tuple]()
+    for module in list(net.modules()):
+        for name, child in module._modules.items():   # named_children() leaves out what stands in two places
+            if cls := _OURS.get(type(child)): exchanged.append((module, name, child))
+    for module, name, child in exchanged: module._modules[name] = _OURS[type(child)](child.p)
+    return exchanged
+
+def check_has_dropout(
+    net:nn.Module, # any
+)->None:
+    "Is there a dropout layer that can sample?"
+    if not {type(m) for m in net.modules()} & {*_OURS, ConsistentDropout, ConsistentDropout2d}:
+        raise ValueError(f"{type(net).__name__} has no dropout layer, so all its samples would be equal; "
+                         "add nn.Dropout or nn.Dropout2d as a module")
+
 def consistent(
     net:nn.Module, # a network with dropout layers
 )->nn.Module: # `net` itself where its dropout is consistent already; else a copy
     "The same network with consistent dropout"
-    plain = {nn.Dropout: ConsistentDropout, nn.Dropout1d: ConsistentDropout2d,
-             nn.Dropout2d: ConsistentDropout2d, nn.Dropout3d: ConsistentDropout2d}
-    kinds = {type(m) for m in net.modules()}
-    if not kinds & {*plain, ConsistentDropout, ConsistentDropout2d}:
-        raise ValueError(f"{type(net).__name__} has no dropout layer, so all its samples would be equal; "
-                         "add nn.Dropout or nn.Dropout2d as a module")
-    if not kinds & plain.keys(): return net
-    def swap(module):
-        for name, child in module._modules.items():   # named_children() leaves out what stands in two places
-            if cls := plain.get(type(child)): setattr(module, name, cls(child.p))
-            elif child is not None: swap(child)
-        return module
-    return swap(nn.Sequential(copy.deepcopy(net)))[0]
+    check_has_dropout(net)
+    if not {type(m) for m in net.modules()} & _OURS.keys(): return net
+    try: copied = nn.Sequential(copy.deepcopy(net))
+    except RuntimeError as e:   # weight_norm and the like keep what cannot be copied
+        raise ValueError(f"{type(net).__name__} cannot be copied ({e}); "
+                         "call make_consistent(net), which changes it in place") from e
+    make_consistent(copied)
+    return copied[0]
+
+
+# %% ../nbs/01_model.ipynb #b2e33b05
+@contextmanager
+def consistent_for_now(
+    net:nn.Module, # a network with dropout layers
+):
+    "Within the block the network's dropout is consistent; afterwards its own layers are back. The value is the network"
+    check_has_dropout(net)
+    whole = nn.Sequential(net)   # a network may be a dropout layer itself
+    exchanged = make_consistent(whole)
+    try: yield whole[0]
+    finally:
+        for module, name, child in exchanged: module._modules[name] = child
 
 # %% ../nbs/01_model.ipynb #bd69fe29
 def pass_once(
@@ -131,13 +162,15 @@ def sampling(
     layers = [m for m in net.modules() if isinstance(m, ConsistentDropout)]
     def switch(t):
         for m in layers: m.t = t
-    was_training, first = net.training, n_early(net) if late else 0
+    was_training, fused, first = net.training, torch.backends.mha.get_fastpath_enabled(), n_early(net) if late else 0
     try:
         net.eval()
+        torch.backends.mha.set_fastpath_enabled(False)   # which knows no dropout
         for i, m in enumerate(layers):   # p = 0 drops nothing
             if i >= first and m.p or m is layers[-1]: m.T, m.masks, m.generator = T, None, stream(seed, "masks", i)
         yield switch
     finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
         net.train(was_training)
         for m in layers: m.T = m.masks = m.generator = None
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 import torch.nn.functional as F
-from .model import consistent, plain_log_probs
+from .data import undisturbed
+from .model import consistent_for_now, plain_log_probs
+from .probe import check_passes, shared_log_probs, shares
 from .thinning import cannot_thin, thinned_log_probs
 
 # %% auto #0
@@ -36,11 +38,16 @@ def mc_log_probs(
     if chunk is not None and chunk < 1: raise ValueError(f"chunk is {chunk}; give 1 or more inputs")
     if not len(x): raise ValueError("no inputs to predict; give at least one")
     def checked(log_probs): return each(_finite(log_probs)) if each else _finite(log_probs)
-    net = consistent(net)
-    why_not = fast and cannot_thin(net)
-    if fast and not why_not: return thinned_log_probs(net, x, T, seed, chunk, dtype, late, checked)
-    if why_not: warnings.warn(f"{why_not}: MC dropout runs as a plain loop, several times slower")
-    return plain_log_probs(net, x, T, seed, chunk, late, checked)
+    with undisturbed(), consistent_for_now(net) as net:
+        why_not = cannot_thin(net)
+        if fast and not why_not: return thinned_log_probs(net, x, T, seed, chunk, dtype, late, checked)
+        few = x[:2].to(next(net.parameters()).device)
+        if why_not: check_passes(net, few)
+        share = fast and shares(net, few, seed, late)
+        if fast: warnings.warn(f"{why_not}: " + ("only what comes before its first dropout is computed once for all samples"
+                               if share else "MC dropout runs as a plain loop, several times slower"))
+        if share: return shared_log_probs(net, x, T, seed, chunk, late, checked)
+        return plain_log_probs(net, x, T, seed, chunk, late, checked)
 
 # %% ../nbs/01b_prediction.ipynb #d7102aec
 def mean_log_probs(

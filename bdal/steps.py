@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from fastcore.basics import patch
 from .data import Data, Pool, as_html, as_indices, as_inputs, as_labels, balanced_start
 from .data import derive_seed, seeded, undisturbed
-from .model import bayesian_cnn, consistent, pass_once, sampling
+from .model import bayesian_cnn, consistent_for_now, make_consistent
+from .probe import check_passes
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
 from .acquisition import SCORES, SELECTORS, Batch, acquire, lookup
@@ -24,8 +26,9 @@ from .progress import Progress, about
 
 # %% auto #0
 __all__ = ['RECIPES', 'DTYPES', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'Protocol', 'default_net',
-           'new_net', 'check_net', 'net_in_words', 'HeldOut', 'held_out', 'check_parts', 'Trained', 'Learner',
-           'warn_if_large', 'fingerprint', 'train_net', 'run_trial', 'round_line']
+           'new_net', 'cannot_take', 'check_new', 'check_net', 'net_in_words', 'needs_disagreement', 'HeldOut',
+           'held_out', 'check_parts', 'Trained', 'Learner', 'warn_if_large', 'fingerprint', 'train_net', 'run_trial',
+           'round_line']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -144,40 +147,69 @@ def new_net(
     device="cpu", # where to compute
 )->nn.Module: # with fresh weights, which only seed and round decide
     "The network of a round, before training"
-    with seeded(seed, "weights", round): return net_of_seed(derive_seed(seed, "weights", round)).to(device)
+    with undisturbed(grad=True), seeded(seed, "weights", round):
+        return net_of_seed(derive_seed(seed, "weights", round)).to(device)
+
+# %% ../nbs/03_steps.ipynb #1214a303
+def cannot_take(x, error):
+    "Why a network cannot take inputs, and what to do"
+    last = x.ndim == 4 and x.shape[3] in (1, 3, 4) and min(x.shape[1:3]) > 4
+    cure = ("channels come first: np.moveaxis(x, -1, 1)" if last
+            else "net is a function seed -> module for such inputs")
+    return f"the network cannot take inputs of shape {list(x.shape[1:])} ({error}); {cure}"
+
+def check_new(net_of_seed, net, seed, device):
+    "Is the network a new one each time, with weights that only the seed decides?"
+    again = new_net(net_of_seed, seed, 0, device)
+    if again is net:
+        raise ValueError("net gives the same module each time; let it make a new one, since each round trains from scratch")
+    begun = net.state_dict()
+    if not all(begun[k].equal(w) for k, w in again.state_dict().items() if torch.is_tensor(w) and not is_lazy(w)):
+        raise ValueError("net gives other weights when it is called again with the same seed, so a trial could not be "
+                         "replayed; draw them from torch's or numpy's global numbers, which are seeded")
 
 # %% ../nbs/03_steps.ipynb #72b4c8e6
 def check_net(
     net_of_seed, # function seed -> module
-    x:torch.Tensor, # one input, [1, ...]
+    x:torch.Tensor, # two inputs, [2, ...]
     classes:int, # C
-    seed:int=0, # of the trial
+    protocol:Protocol, # of the trial
     device="cpu", # where to compute
 )->nn.Module: # one of these networks
-    "Does the network take the inputs, give logits, and have dropout? Known before anything is trained"
+    "Does the network take the inputs, give logits, and sample? Known before anything is trained"
     if isinstance(net_of_seed, nn.Module):
         raise TypeError("net is a module; give a function seed -> module, since each round trains a new one")
-    try:
-        net = new_net(net_of_seed, seed, 0, device).eval()
-        with torch.no_grad(): shape = list(net(x.clone().to(device)).shape)
-    except Exception as e:
-        last = x.ndim == 4 and x.shape[3] in (1, 3, 4) and min(x.shape[1:3]) > 4
-        cure = ("channels come first: np.moveaxis(x, -1, 1)" if last
-                else "net is a function seed -> module for such inputs")
-        raise ValueError(f"the network cannot take inputs of shape {list(x.shape[1:])} ({e}); {cure}") from e
-    if shape != [1, classes]:
-        raise ValueError(f"the network gives {shape} for one input; give logits, [1, {classes}]: one a class")
-    sampled = consistent(net)
-    with torch.no_grad(), sampling(sampled, 1): pass_once(sampled, x.to(device))   # are its masks its own?
-    return net
+    with undisturbed(grad=True):
+        try:
+            net = new_net(net_of_seed, protocol.seed, 0, device).eval()
+            with torch.no_grad(): out = net(x[:1].clone().to(device))
+        except Exception as e: raise ValueError(cannot_take(x, e)) from e
+        if not torch.is_tensor(out):
+            raise ValueError(f"the network gives a {type(out).__name__}; let it give logits, [B, {classes}]: a tensor")
+        if list(out.shape) != [1, classes]:
+            raise ValueError(f"the network gives {list(out.shape)} for one input; give logits, [1, {classes}]: one a class")
+        check_new(net_of_seed, net, protocol.seed, device)
+        with consistent_for_now(net) as sampled: one, other = check_passes(sampled, x.to(device))
+        if needs_disagreement(protocol.score) and (protocol.T == 1 or one.equal(other)):
+            raise ValueError(f"score {protocol.score!r} asks where samples disagree, and they cannot: T is {protocol.T}, "
+                             "or no dropout has an effect; give T from 2 and dropout above 0, or another score")
+        return net
 
+# %% ../nbs/03_steps.ipynb #854a5f7a
 def net_in_words(
     net:nn.Module, # any
 )->str: # how many parameters, and a hash of the layers
     "What kind of network this is, for a record"
     layers = re.sub("0x[0-9a-f]+", "", repr(net))   # without addresses
-    return (f"{sum(o.numel() for o in net.parameters()):,} parameters, "
-            f"layers {hashlib.sha256(layers.encode()).hexdigest()[:8]}")
+    n = sum(0 if is_lazy(o) else o.numel() for o in net.parameters())
+    return f"{n:,} parameters, layers {hashlib.sha256(layers.encode()).hexdigest()[:8]}"
+
+def needs_disagreement(
+    score:str, # name in `SCORES`
+)->bool: # as BALD: of T samples that are the same, it is 0
+    "Does a score measure how far the samples disagree?"
+    same = torch.tensor([[.7, .3]]).log().expand(1, 4, 2)
+    return bool(SCORES[score](same).abs().max() < 1e-6)
 
 # %% ../nbs/03_steps.ipynb #1f6e3b90
 class HeldOut(NamedTuple):
@@ -260,7 +292,7 @@ class Learner:
         warn_if_large(x=few, test=self.test and self.test.x[:1000])
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.net_of_seed = net or partial(default_net, self.pool.classes, self.protocol.p, tuple(few.shape[1:]))
-        example = check_net(self.net_of_seed, few[:1], self.pool.classes, self.protocol.seed, self.device)
+        example = check_net(self.net_of_seed, few[:2], self.pool.classes, self.protocol, self.device)
         self.trained, self.progress = Trained(), Progress()
         self.row, self.scores_N = dict[str, Any](), torch.tensor([])   # the open question, and what it was chosen by
         self.record.start(self._header(example, data))
@@ -337,6 +369,9 @@ def train_net(
     "Train the network of a round on all labels so far"
     p:Any = protocol   # whose recipe has filled what was none
     idx, labels = pool.known
+    make_consistent(net)   # in place: a trained network may not be one that can be copied
+    if any(map(is_lazy, net.parameters())):
+        with undisturbed(), seeded(p.seed, "lazy weights", round): net(pool.inputs(idx[:2]).to(next(net.parameters()).device))
     fit(net, pool.inputs(idx), labels, **schedule(p.schedule, len(idx)), seed=derive_seed(p.seed, "fit", round),
         batch=p.batch, lr=p.lr, weight_decay=p.weight_decay, augment=AUGMENT[p.augment], dtype=dtype, progress=progress)
     return net

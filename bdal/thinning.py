@@ -11,11 +11,12 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 import torch.nn.functional as F
+from torch.nn.utils.parametrize import is_parametrized
 from .model import ConsistentDropout, ConsistentDropout2d, pass_once, sampling
 from .train import using_threads
 
 # %% auto #0
-__all__ = ['POINTWISE', 'POOLING', 'NORMS', 'HOMOGENEOUS', 'kept', 'thin', 'thinned_log_probs', 'cannot_thin']
+__all__ = ['POINTWISE', 'POOLING', 'NORMS', 'HOMOGENEOUS', 'kept', 'thin', 'survives', 'thinned_log_probs', 'cannot_thin']
 
 # %% ../nbs/deeper/thinning.ipynb #ad399db1
 def _patches(a, kernel, step, top, rows, width):
@@ -271,6 +272,17 @@ def thin(
             h = step(h); steps.append(step)
     return front, steps
 
+# %% ../nbs/deeper/thinning.ipynb #db95c2a8
+def survives(
+    x:torch.Tensor, # inputs, [n, ...]
+    dtype:torch.dtype, # to which they would be rounded
+)->bool: # whole numbers: exactly; else: is the rounding small beside the spread of each feature, 2 % at most?
+    "May inputs be rounded?"
+    x = torch.as_tensor(x).float().flatten(1)
+    if x.equal(x.round()): return x.to(dtype).float().equal(x)
+    error, spread = (x.to(dtype).float() - x).square().mean(0).sqrt(), x.std(0, correction=0)
+    return bool((error <= .02*spread + 1e-6).all())
+
 # %% ../nbs/deeper/thinning.ipynb #b8a90321
 def thinned_log_probs(
     net:nn.Module, # trained; its layers as `cannot_thin` allows
@@ -285,6 +297,7 @@ def thinned_log_probs(
     "What the T networks say of each input; the same as the plain loop, up to rounding"
     device = next(net.parameters()).device
     chunk = chunk or (1024 if device.type == "cuda" else 128 if late else 64 if dtype == torch.bfloat16 else 32)
+    if dtype.itemsize < 4 and not survives(x[:1000], dtype): dtype = torch.float32
     front, steps = thin(net, x[:1].to(device), T, seed, dtype, late)
     layout = torch.channels_last if x.ndim == 4 else torch.contiguous_format
     def run(x_B):
@@ -298,11 +311,18 @@ def thinned_log_probs(
     with using_threads(1), ThreadPoolExecutor(threads) as pool:
         return torch.cat(list(pool.map(run, x.split(chunk))))
 
+# %% ../nbs/deeper/thinning.ipynb #8dbbc2ef
+_NEIGHBOURS = (nn.modules.batchnorm._BatchNorm,)
+
 def cannot_thin(
     net:nn.Module, # a network
 )->str|None: # why not; none: it can
     "Can this network be thinned? If not, the reason"
     if not any(isinstance(m, ConsistentDropout) for m in net.modules()): return "its dropout is not of bdal.model"
+    if any(m._forward_hooks or m._forward_pre_hooks for m in net.modules()): return "it has hooks, which may change what a layer gives"
+    if any(map(is_parametrized, net.modules())): return "its weights are parametrized"
+    if any(isinstance(m, _NEIGHBOURS) and m.running_mean is None for m in net.modules()):
+        return "it has a norm without running statistics"
     for layer in _layers(net):
         if not isinstance(layer, ConsistentDropout) and any(isinstance(m, ConsistentDropout) for m in layer.modules()):
             return f"there is a dropout inside {type(layer).__name__}, which is not an nn.Sequential"

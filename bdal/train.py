@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from torch import nn
 import torch.nn.functional as F
-from .data import seeded, stream
+from .data import seeded, stream, undisturbed
 
 # %% auto #0
 __all__ = ['LARGE', 'AUGMENT', 'auto_dtype', 'even_batches', 'fit_threads', 'using_threads', 'affine', 'elastic', 'optimizer',
@@ -165,12 +165,13 @@ def fit(
     net.train().to(**layout)
     x, y, losses = x.to(device), y.to(device), []
     opt, rate = optimizer(net, lr, weight_decay, total if one_cycle else 0)
-    with seeded(seed, "fit"), using_threads(threads):
+    with undisturbed(grad=True), seeded(seed, "fit"), using_threads(threads):
         batches = even_batches(len(x), batch, epochs, steps, stream(seed, "order"))
         hide = None if progress is None else progress is not True
         for step, idx in enumerate(tqdm(batches, total=total, desc="fit", leave=False, disable=hide), 1):
             x_B = augment(x[idx]) if augment else x[idx]
-            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            # no cache: within an autocast of yours, it would keep the weights of the first step
+            with torch.autocast(device.type, dtype, dtype != torch.float32, cache_enabled=False):
                 loss = F.cross_entropy(net(x_B.contiguous(**layout)).float(), y[idx])
             opt.zero_grad(); loss.backward(); opt.step()
             if rate: rate.step()
