@@ -34,13 +34,14 @@ class Study:
     notebook:Path # the experiment
     trials:int # seeds 0 to trials - 1
     parameters:dict # those that differ from the notebook's own
+    says:str="" # its name in words, for figures and reports
 
 def _as_study(name, table, folder):
     "One table of the file, checked"
     if not _NAME.fullmatch(name) or name == "all":
         raise ValueError("choose another name: up to 41 of a-z, 0-9, '-' and '_', the first a letter or digit; not 'all'")
     if not isinstance(table, dict): raise ValueError(f"this is {table!r}; make it a table, headed [{name}]")
-    for key in table: lookup(dict.fromkeys(("notebook", "trials", "parameters")), key, "key")
+    for key in table: lookup(dict.fromkeys(("says", "notebook", "trials", "parameters")), key, "key")
     notebook, trials, parameters = table.get("notebook"), table.get("trials", 1), table.get("parameters", {})
     if not isinstance(notebook, str) or not _NOTEBOOK.fullmatch(notebook):
         raise ValueError(f"notebook is {notebook!r}; give the name of a notebook beside the file, "
@@ -49,7 +50,10 @@ def _as_study(name, table, folder):
         raise ValueError(f"trials is {trials!r}; give a whole number from 1 to 1000")
     if not isinstance(parameters, dict):
         raise ValueError(f"parameters is {parameters!r}; give them as {{name = value, ...}}")
-    return Study(name, folder/notebook, trials, parameters)
+    says = table.get("says", name)
+    if not isinstance(says, str) or not 1 <= len(says) <= 60 or not says.isprintable():
+        raise ValueError(f"says is {says!r}; give the name in words, up to 60 characters")
+    return Study(name, folder/notebook, trials, parameters, says=says)
 
 def load_studies(
     path, # of the TOML file
