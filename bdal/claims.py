@@ -16,7 +16,7 @@ from .evidence import (cost_ratio, evidence, gain, labels_needed, mean_along, re
 
 # %% auto #0
 __all__ = ['MEASURES', 'BUILT', 'COLUMNS', 'Claim', 'read_toml', 'load_claims', 'pairs_of', 'range_of', 'outcome', 'judge',
-           'of_all', 'dirty_images', 'with_dirty']
+           'of_all', 'dirty_images', 'with_dirty', 'with_score_seconds']
 
 # %% ../nbs/deeper/claims.ipynb #c9893288
 MEASURES = dict(at=value_at, gain=gain, mean=mean_along, spread=spread, labels=labels_needed, steps=steps_taken,
@@ -199,3 +199,12 @@ def with_dirty(
         accuracy = of_all(f.test_accuracy_clean, f.test_accuracy_ambiguous)
         return f.assign(test_accuracy_all=accuracy, ambiguous_share=share_so_far(f, dirty_images(study, results=results)))
     return {study: more(study, f) for study, f in frames.items()}
+
+# %% ../nbs/deeper/claims.ipynb #1e03b552
+def with_score_seconds(
+    frames:dict, # study -> its rounds
+    file, # score_seconds.csv: a row a network, a column a score, seconds
+)->dict: # the same, and `score_seconds`, if the file is there
+    "Adds the seconds that scores take, each network as a trial"
+    if not Path(file).is_file(): return frames
+    return {**frames, "score_seconds": pd.read_csv(file).rename(columns=dict(network="seed")).assign(study="score_seconds")}

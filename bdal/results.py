@@ -13,7 +13,7 @@ from .record import Record
 
 # %% auto #0
 __all__ = ['RECORDS', 'results_folder', 'records_folder', 'trials', 'load', 'run_so_far', 'load_used', 'protocols', 'axis',
-           'NotMeasured', 'study_frames', 'together', 'acquired', 'evenness', 'share_along', 'share_so_far']
+           'NotMeasured', 'study_frames', 'together', 'there', 'acquired', 'evenness', 'share_along', 'share_so_far']
 
 # %% ../nbs/deeper/results.ipynb #45ed1c14
 def results_folder()->Path:
@@ -158,6 +158,14 @@ def together(
     "The rounds of some studies in one frame, or `NotMeasured`"
     if missing := [s for s in dict.fromkeys(studies) if s not in frames]: raise NotMeasured(missing)
     return pd.concat([frames[s] for s in dict.fromkeys(studies)], ignore_index=True)
+
+def there(
+    frames:dict, # study -> its rounds
+    studies, # names
+)->list: # of names, at least one
+    "Those of some studies that have been run, or `NotMeasured` if none has"
+    if not (found := [s for s in studies if s in frames]): raise NotMeasured(studies)
+    return found
 
 # %% ../nbs/deeper/results.ipynb #1ff66c0f
 def acquired(
