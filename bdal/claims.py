@@ -19,9 +19,9 @@ __all__ = ['MEASURES', 'BUILT', 'COLUMNS', 'Claim', 'read_toml', 'load_claims', 
            'of_all', 'dirty_images', 'with_dirty', 'with_score_seconds']
 
 # %% ../nbs/deeper/claims.ipynb #c9893288
-MEASURES = dict(at=value_at, gain=gain, mean=mean_along, spread=spread, labels=labels_needed, steps=steps_taken,
-                rounds=rounds_taken, share=share_at_end, ratio=cost_ratio)
-_UNITS = dict(labels="labels", steps="steps", rounds="rounds", share="points", ratio="%") # of the others: by column
+MEASURES = dict(at=value_at, gain=gain, mean=mean_along, spread=spread, labels=labels_needed,
+                steps=steps_taken, rounds=rounds_taken, share=share_at_end, ratio=cost_ratio)
+_UNITS = dict(labels="labels", steps="steps", rounds="rounds", share="points", ratio="%") # else: by column
 
 @dataclass(frozen=True)
 class Claim:
@@ -85,7 +85,6 @@ def load_claims(
 # %% ../nbs/deeper/claims.ipynb #ca857ac8
 def _measured(side, frames, studies, unit):
     "Values of one side, a value a seed, in the claim's unit"
-    if not isinstance(side, dict): return side
     how = {k: v for k, v in side.items() if k not in ("measure", "study")}
     values = MEASURES[side["measure"]](together(frames, *studies), side["study"], **how)
     return 100*values if unit == "points" else values
@@ -97,16 +96,16 @@ def pairs_of(
 )->pd.DataFrame: # a row a seed; more, than
     "Both values of a claim within pairs, or `NotMeasured`"
     together(frames, *claim.studies)   # all of them, or none
-    pairs = {}
-    for name, side in (("more", claim.more), ("than", claim.than)):
-        alike = [s["study"] for s in claim.sides if isinstance(side, dict) and s["measure"] == side["measure"]]
-        pairs[name] = _measured({**side, **also} if isinstance(side, dict) else side, frames, alike, claim.unit)
-    frame = pd.DataFrame(pairs).dropna()
+    def values(side):
+        if not isinstance(side, dict): return side
+        alike = [s["study"] for s in claim.sides if s["measure"] == side["measure"]]
+        return _measured({**side, **also}, frames, alike, claim.unit)
+    frame = pd.DataFrame(dict(more=values(claim.more), than=values(claim.than))).dropna()
     if not len(frame): raise NotMeasured([f"trials of {' and '.join(claim.studies)} with the same seeds"])
     return frame
 
 # %% ../nbs/deeper/claims.ipynb #4d1bf573
-_ALONG = ("mean", "spread", "steps", "rounds", "share", "labels") # measures over the labels that all studies cover
+_ALONG = ("mean", "spread", "steps", "rounds", "share", "labels") # over the labels that all studies cover
 
 def range_of(
     claim:Claim,
@@ -141,10 +140,12 @@ def outcome(
     except NotMeasured: second = None
     return row if second is None else {**row, "also": (second.more - second.than).mean()}
 
+# %% ../nbs/deeper/claims.ipynb #64186870
 def _counted(row):
     "The verdict on what is the same in every trial"
     gap = row["gap"].unique()
-    if len(gap) > 1: raise ValueError(f"{row['words']}: {sorted(gap)} differ from trial to trial; they are no one study")
+    if len(gap) > 1:
+        raise ValueError(f"{row['words']}: {sorted(gap)} differ from trial to trial; run all trials alike")
     return dict(n=len(row["gap"]), mean=gap[0], low=gap[0], high=gap[0], test=BUILT,
                 verdict="supported" if gap[0] > row["beyond"] else "refuted")
 
@@ -197,7 +198,8 @@ def with_dirty(
     def more(study, f):
         if not study.startswith("dirty_"): return f
         accuracy = of_all(f.test_accuracy_clean, f.test_accuracy_ambiguous)
-        return f.assign(test_accuracy_all=accuracy, ambiguous_share=share_so_far(f, dirty_images(study, results=results)))
+        share = share_so_far(f, dirty_images(study, results=results))
+        return f.assign(test_accuracy_all=accuracy, ambiguous_share=share)
     return {study: more(study, f) for study, f in frames.items()}
 
 # %% ../nbs/deeper/claims.ipynb #1e03b552
@@ -207,4 +209,5 @@ def with_score_seconds(
 )->dict: # the same, and `score_seconds`, if the file is there
     "Adds the seconds that scores take, each network as a trial"
     if not Path(file).is_file(): return frames
-    return {**frames, "score_seconds": pd.read_csv(file).rename(columns=dict(network="seed")).assign(study="score_seconds")}
+    seconds = pd.read_csv(file).rename(columns=dict(network="seed"))
+    return {**frames, "score_seconds": seconds.assign(study="score_seconds")}

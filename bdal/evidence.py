@@ -112,8 +112,8 @@ def labels_quantiles(
     last = frame.groupby(["study", "seed"]).n_labelled.max().groupby("study").min()
     rows = {(s, level): (last[s], *quantiles(g, q)) for level in levels
             for s, g in labels_to(frame, level, hold).groupby("study", sort=False)}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["last", *(f"{100*p:g} %" for p in q)]).set_axis(
-        pd.MultiIndex.from_tuples(rows, names=["study", "level"]))
+    index = pd.MultiIndex.from_tuples(rows, names=["study", "level"])
+    return pd.DataFrame(list(rows.values()), index, ["last", *(f"{100*p:g} %" for p in q)])
 
 def labels_in_words(
     row:pd.Series, # of `labels_quantiles`
@@ -124,6 +124,7 @@ def labels_in_words(
     text = " / ".join("never" if np.isinf(x) else f"{x:g}" for x in v)
     return text + (f" by {last:g}" if np.isinf(v[-1]) else "")
 
+# %% ../nbs/deeper/evidence.ipynb #5513269e
 def labels_table(
     frame:pd.DataFrame, # as from `load`
     levels=(.8, .9, .95), # test accuracies
@@ -356,6 +357,7 @@ def mean_along(
     "Mean of each trial's curve, over a range of labels that all studies cover"
     return area(shared(frame), *span(frame, low, high), value)[study]
 
+# %% ../nbs/deeper/evidence.ipynb #3f0522d7
 def spread(
     frame:pd.DataFrame, # as from `load`, of the studies to be compared
     study:str, # the one that is measured
@@ -366,6 +368,7 @@ def spread(
     "Mean distance of each trial from its study's median curve: small where a study is steady"
     return deviation(shared(frame), *span(frame, low, high), value)[study]
 
+# %% ../nbs/deeper/evidence.ipynb #6dbd8ac7
 def share_at_end(
     frame:pd.DataFrame, # as from `load`, of the studies to be compared, with the column
     study:str, # the one that is measured
@@ -378,8 +381,8 @@ def share_at_end(
 def reaches(
     frame:pd.DataFrame, # as from `load`, of the studies to be compared
     level:float=.95, # test accuracy
-)->tuple: # labels to the level, indexed by study and seed; and the end, and what later than the end counts as, or none
-    "Labels to a level, all studies evaluated equally often, and one batch more for a trial that does not get there"
+)->tuple: # labels, indexed by study and seed; and the end and what "later" counts as, if a trial needs it
+    "Labels to a level, all studies evaluated equally often; a trial that does not get there: one batch more"
     first, last = span(frame)
     step = int(frame.groupby("study").n_labelled.agg(lambda n: np.diff(np.unique(n)).min()).max())
     reached = labels_to(frame[(frame.n_labelled - first) % step == 0], level)
@@ -409,11 +412,12 @@ def steps_taken(
     each = [of(n, spec or its, batch) for n, its, batch in zip(f.n_labelled, f.schedule, f.batch)]
     return pd.Series(each, index=f.index).groupby(f.seed).sum()
 
+# %% ../nbs/deeper/evidence.ipynb #28f5f3ce
 def rounds_taken(
     frame:pd.DataFrame, # as from `load`, of the studies to be compared
     study:str, # the one that is measured
 )->pd.Series: # indexed by seed, rounds
-    "Rounds of a trial, over the range of labels that all studies cover: each trains a network and scores the pool"
+    "Rounds of a trial, over the range of labels that all studies cover: each trains a network"
     return frame[(frame.study == study) & (frame.n_labelled <= span(frame)[1])].groupby("seed").size()
 
 def cost_ratio(

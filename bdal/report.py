@@ -135,6 +135,7 @@ def _verdict(row, note):
     difference = f"{interval(row, form=f'+.{digits}f')} {row['unit']}"
     return [row["words"], _reading(row, note), values, difference, int(row["n"]), p, verdict]
 
+# %% ../nbs/deeper/report.ipynb #07b828ed
 def verdicts_in_words(
     table:pd.DataFrame, # of `judge`
     claims, # of Claim
@@ -149,8 +150,8 @@ def tally(
     table:pd.DataFrame, # of `judge`
 )->dict: # verdict -> number of claims
     "How many claims came out how"
-    short = table.verdict.str.split(":").str[0].value_counts()
-    return {word: int(short.get(word, 0)) for word in ("supported", "refuted", "undecided", "not measured yet")}
+    found, words = table.verdict.str.split(":").str[0].value_counts(), ("supported", "refuted", "undecided")
+    return {word: int(found.get(word, 0)) for word in (*words, "not measured yet")}
 
 # %% ../nbs/deeper/report.ipynb #9d9fc9fd
 def overview(
@@ -163,8 +164,8 @@ def overview(
     for study, f in frames.items():
         x, mine = axis(f), runs[runs.study == study]
         goal = mine.n_final.iloc[0] if x == "n_labelled" else f[x].max()
-        rows[study] = (says[study], f.seed.nunique(), int((mine.used == 0).sum()), x.replace("n_labelled", "labels"),
-                       f[x].min(), f[x].max(), goal)
+        rows[study] = (says[study], f.seed.nunique(), int((mine.used == 0).sum()),
+                       x.replace("n_labelled", "labels"), f[x].min(), f[x].max(), goal)
     columns = ["says", "trials", "left_out", "along", "first", "last", "goal"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("study")
 
@@ -180,6 +181,7 @@ def overview_in_words(
     return pd.DataFrame([row(r) for _, r in table.iterrows()], columns=["what", "trials", "range", "table"],
                         index=pd.Index(table.study, name="study"))
 
+# %% ../nbs/deeper/report.ipynb #1fbdcb5a
 def study_table(
     frame:pd.DataFrame, # of one study
 )->pd.DataFrame: # along its axis: n, and mean, low, high of each value
@@ -195,6 +197,7 @@ def on_clean(
     if "test_accuracy_clean" not in frame: return frame
     return frame.assign(test_accuracy=frame.test_accuracy_clean.fillna(frame.test_accuracy))
 
+# %% ../nbs/deeper/report.ipynb #6191c2f7
 def levels(
     frames:dict, # study -> its rounds
 )->pd.DataFrame: # a row a study, level and hold; quantiles over the trials
@@ -208,7 +211,8 @@ def levels_in_words(
     table:pd.DataFrame, # of `levels`
 )->pd.DataFrame: # a row a study, a column a level; texts
     "Labels to a level as a reader sees them: 25 / 50 / 75 % of the trials"
-    words = table.set_index(["study", "hold", "level"]).apply(labels_in_words, axis=1).unstack(["hold", "level"])
+    words = table.set_index(["study", "hold", "level"]).apply(labels_in_words, axis=1)
+    words = words.unstack(["hold", "level"])
     words.columns = [f"{level:.0%}{', held' if hold > 1 else ''}" for hold, level in words]
     return words.loc[table.study.unique()]
 
@@ -223,11 +227,10 @@ def costs(
     hours = frame.groupby("study", sort=False)[parts].sum() / 3600
     hours.columns = ["hours", *(c.removesuffix("_seconds") for c in parts[1:])]
     used = runs[runs.used > 0].groupby("study", sort=False)
-    def each(column):
-        return used[column].agg(lambda v: "; ".join(sorted({part for x in v.dropna() for part in x.split("; ")})))
+    def joined(v): return "; ".join(sorted({part for x in v.dropna() for part in x.split("; ")}))
     minutes = (60*hours.hours / used.size()).rename("minutes a trial")
     return pd.concat([used.size().rename("trials"), hours, minutes,
-                      *(each(c) for c in ("device", "arithmetic", "torch"))], axis=1).rename_axis("study")
+                      *(used[c].agg(joined) for c in ("device", "arithmetic", "torch"))], axis=1).rename_axis("study")
 
 def rounded(
     table:pd.DataFrame, # its first column becomes the index
@@ -238,6 +241,7 @@ def rounded(
     words = table.assign(**{c: table[c].map(text(form)) for c, form in forms.items() if c in table})
     return words.set_index(words.columns[0])
 
+# %% ../nbs/deeper/report.ipynb #04a6df2e
 def costs_in_words(
     table:pd.DataFrame, # of `costs`
 )->pd.DataFrame: # texts
@@ -257,7 +261,8 @@ def numbers(
         try: values = scale * MEASURES[side["measure"]](together(frames, side["study"]), side["study"], **how)
         except NotMeasured as e: return dict(waits=str(e))
         return estimate(values)
-    rows = [dict(number=s["says"], reference=s["theirs"], **ours(s)) for s in read_toml(path)["number"].values()]
+    asked = read_toml(path)["number"].values()
+    rows = [dict(number=side["says"], reference=side["theirs"], **ours(side)) for side in asked]
     columns = ["number", "reference", "mean", "low", "high", "n", "waits"]
     return pd.DataFrame(rows, columns=columns).set_index("number")
 
@@ -267,7 +272,8 @@ def numbers_in_words(
     "The numbers as a reader sees them"
     rows = [(r.reference, r.waits or interval(r, form=".4g"), "" if np.isnan(r.n) else int(r.n))
             for _, r in table.iterrows()]
-    return pd.DataFrame(rows, columns=["reference", "ours [95 %]", "n"], index=pd.Index(table.number, name="number"))
+    index = pd.Index(table.number, name="number")
+    return pd.DataFrame(rows, index, ["reference", "ours [95 %]", "n"])
 
 # %% ../nbs/deeper/report.ipynb #57fd678f
 def _wide(cells, name):
@@ -278,6 +284,7 @@ def _wide(cells, name):
                                          for k in ("mean", "low", "high")}, n=cell["n"])
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(name)
 
+# %% ../nbs/deeper/report.ipynb #02f61fac
 def dirty_parts(
     frames:dict, # study -> its rounds
     studies, # names of those on Dirty-MNIST
@@ -287,7 +294,7 @@ def dirty_parts(
     frame = together(frames, *studies)
     last, cells = span(frame)[1], {}
     for s in studies:
-        clean, vague = (100*value_at(frame, s, last, f"test_accuracy_{part}") for part in ("clean", "ambiguous"))
+        clean, vague = (100*value_at(frame, s, last, f"test_accuracy_{p}") for p in ("clean", "ambiguous"))
         for part, v in dict(clean=clean, ambiguous=vague, all=of_all(clean, vague)).items():
             cells[s, part] = estimate(v, (0, 100))
     best = 100 * (half.soft[6000:].argmax(1)[:, None] == half.labels[6000:]).double().mean().item()
@@ -295,6 +302,7 @@ def dirty_parts(
         cells["attainable", part] = dict(mean=v, low=np.nan, high=np.nan, n=np.nan)
     return _wide(cells, "study").assign(labels=last)
 
+# %% ../nbs/deeper/report.ipynb #9f64afcf
 def dirty_acquired(
     frames:dict, # study -> its rounds, as from `with_dirty`
     studies, # names of those on Dirty-MNIST
@@ -313,6 +321,7 @@ def dirty_acquired(
         cells[s, "pictures"] = estimate(found["nunique"][s], (0, np.inf))
     return _wide(cells, "study").assign(first=first, last=last)
 
+# %% ../nbs/deeper/report.ipynb #bf36607b
 def parts_in_words(
     table:pd.DataFrame, # of `dirty_parts` or `dirty_acquired`
     columns:dict, # part -> column of the reader
@@ -321,7 +330,8 @@ def parts_in_words(
     form:str=".1f", # of the numbers
 )->pd.DataFrame: # texts
     "Estimates side by side as a reader sees them"
-    def cell(r, part): return interval(dict(mean=r[part], low=r[f"{part} low"], high=r[f"{part} high"]), form=form)
+    def cell(r, part):
+        return interval(dict(mean=r[part], low=r[f"{part} low"], high=r[f"{part} high"]), form=form)
     rows = [[cell(r, part) for part in columns] for r in table.to_dict("records")]
     return pd.DataFrame(rows, columns=list(columns.values()),
                         index=pd.Index([names.get(s, s) for s in table.study], name=corner))
@@ -371,10 +381,11 @@ def medians_short(
     "Median labels to a level, first reached and held for three evaluations"
     frame = together(frames, *there(frames, studies))
     first, held = (labels_quantiles(frame, (level,), hold)["50 %"].droplevel("level") for hold in (1, 3))
-    n, last = frame.groupby("study").seed.nunique(), labels_quantiles(frame, (level,))["last"].droplevel("level")
+    n, last = (frame.groupby("study")[c].agg(f) for c, f in (("seed", "nunique"), ("n_labelled", "max")))
     return [dict(what=names[s], mean=first[s], held=held[s], n=n[s], unit="labels", digits=0, last=last[s])
             for s in frame.study.unique()]
 
+# %% ../nbs/deeper/report.ipynb #72f7660d
 def gains_short(
     frames:dict, # study -> its rounds
     studies, # names
@@ -402,8 +413,10 @@ def shares_short(
 )->list: # of rows
     "Share of the acquired images that are ambiguous, in %"
     frame = together(frames, *studies)
-    return [dict(what=names[s], **estimate(100*share_at_end(frame, s), (0, 100)), unit="%", digits=0) for s in studies]
+    return [dict(what=names[s], **estimate(100*share_at_end(frame, s), (0, 100)), unit="%", digits=0)
+            for s in studies]
 
+# %% ../nbs/deeper/report.ipynb #038f1fc2
 def steps_short(
     frames:dict, # study -> its rounds
     study:str,
@@ -414,6 +427,7 @@ def steps_short(
     gap = steps_taken(frame, study) - steps_taken(frame, base)
     return [dict(what="", mean=gap.mean(), n=len(gap), unit="steps of training", digits=0)]
 
+# %% ../nbs/deeper/report.ipynb #49d3d1d7
 def mistakes_short(
     frames:dict, # study -> its rounds
     studies, # names of studies with mistakes
@@ -470,8 +484,6 @@ def short_in_words(
 # %% ../nbs/deeper/report.ipynb #5621646e
 def _at_percent(ax): ax.yaxis.set_major_formatter(lambda v, _: f"{100*v:.4g} %")
 
-def _labels(names, labels): return {**names, **(labels or {})}
-
 def curves(
     frames:dict, # study -> its rounds
     studies, # names, in the order of drawing
@@ -484,8 +496,10 @@ def curves(
     "Accuracy along the labels"
     frame = together(frames, *there(frames, studies))
     last = frames[upto].n_labelled.max() if upto else frame.n_labelled.max()
-    return plot_curves(frame[frame.n_labelled <= last], title=title, ylim=ylim, labels=_labels(names, labels)).figure
+    inside, labels = frame[frame.n_labelled <= last], {**names, **(labels or {})}
+    return plot_curves(inside, title=title, ylim=ylim, labels=labels).figure
 
+# %% ../nbs/deeper/report.ipynb #5e308065
 def early_and_late(
     frames:dict, # study -> its rounds
     studies, # names, in the order of drawing
@@ -529,6 +543,7 @@ def panels(
     fig.suptitle(title)
     return fig
 
+# %% ../nbs/deeper/report.ipynb #bc88fa6e
 def train_and_test(
     frames:dict, # study -> its rounds
     studies, # names; the first is drawn

@@ -86,6 +86,7 @@ def load(
     kept = frame.merge(trials(*studies, results=results)[["study", "trial", "used"]], on=["study", "trial"])
     return kept[kept["round"] < kept.used].drop(columns="used")
 
+# %% ../nbs/deeper/results.ipynb #9bfb94eb
 def run_so_far(
     *studies:str, # names in studies.toml
     results=None, # the folder; none: `records_folder()`
@@ -106,6 +107,7 @@ def load_used(
         print(f"Not run yet: {', '.join(missing)}. To run them: bdal_sweep {' '.join(missing)}")
     return frame
 
+# %% ../nbs/deeper/results.ipynb #169e7859
 def protocols(
     *studies:str, # names of folders in `results`
     results=None, # that folder; none: `records_folder()`
@@ -143,12 +145,13 @@ class NotMeasured(LookupError):
 def study_frames(
     *studies:str, # names of folders in `results`
     results=None, # that folder; none: `records_folder()`
-)->dict: # study -> the rounds that count, as from `load`, with its `schedule` and `batch`; only what has been run
+)->dict: # study -> the rounds that count, as from `load`, with `schedule` and `batch`; only what has been run
     "The rounds of every study that has been run, study by study"
     frames = {}
     for study in run_so_far(*studies, results=results):
         frame, choices = load(study, results=results, used=True), protocols(study, results=results)[study]
-        if len(frame): frames[study] = frame.assign(**{k: choices[k] for k in ("schedule", "batch") if k in choices})
+        if not len(frame): continue
+        frames[study] = frame.assign(**{k: choices[k] for k in ("schedule", "batch") if k in choices})
     return frames
 
 def together(
