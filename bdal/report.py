@@ -230,7 +230,8 @@ def costs(
     def joined(v): return "; ".join(sorted({part for x in v.dropna() for part in x.split("; ")}))
     minutes = (60*hours.hours / used.size()).rename("minutes a trial")
     return pd.concat([used.size().rename("trials"), hours, minutes,
-                      *(used[c].agg(joined) for c in ("device", "arithmetic", "torch"))], axis=1).rename_axis("study")
+                      *(used[c].agg(joined) for c in ("device", "arithmetic", "torch"))],
+                     axis=1).rename_axis("study")
 
 def rounded(
     table:pd.DataFrame, # its first column becomes the index
