@@ -4,15 +4,19 @@
 
 # %% ../nbs/deeper/evidence.ipynb #9e03173a
 from __future__ import annotations
+import math
 import numpy as np
 import pandas as pd
 from scipy import integrate, stats
-from .results import axis
+from .steps import schedule
+from .results import NotMeasured, axis
 
 # %% auto #0
-__all__ = ['TESTS', 'mean_interval', 'curve', 'at_labels', 'curve_table', 'labels_to', 'quantiles', 'labels_table', 'crossings',
-           'area', 'at', 'common_range', 'differences', 'sign_flip', 'holm', 'evidence', 'compare', 'gaps', 'in_words',
-           'deviation']
+__all__ = ['TESTS', 'mean_interval', 'curve', 'at_labels', 'curve_table', 'labels_to', 'quantiles', 'labels_quantiles',
+           'labels_in_words', 'labels_table', 'crossings', 'area', 'at', 'common_range', 'differences', 'sign_flip',
+           'holm', 'evidence', 'compare', 'gaps', 'in_words', 'deviation', 'value_at', 'gain', 'shared', 'span',
+           'mean_along', 'spread', 'share_at_end', 'reaches', 'labels_needed', 'steps_taken', 'rounds_taken',
+           'cost_ratio']
 
 # %% ../nbs/deeper/evidence.ipynb #421c6f93
 def mean_interval(
@@ -97,21 +101,39 @@ def quantiles(
     def at(k): return v[min(max(int(k), 1), n) - 1]
     return [float(at(np.ceil(n*p - 1e-9)) + at(np.floor(n*p + 1e-9) + 1))/2 for p in q]
 
+# %% ../nbs/deeper/evidence.ipynb #99d890ef
+def labels_quantiles(
+    frame:pd.DataFrame, # as from `load`
+    levels=(.8, .9, .95), # test accuracies
+    hold:int=1, # evaluations in a row
+    q=(.25, .5, .75), # shares of the trials
+)->pd.DataFrame: # a row a study and level; `last` (label count that all trials have), and a column a share
+    "Quantiles over trials of the labels to a level; inf: never by `last`"
+    last = frame.groupby(["study", "seed"]).n_labelled.max().groupby("study").min()
+    rows = {(s, level): (last[s], *quantiles(g, q)) for level in levels
+            for s, g in labels_to(frame, level, hold).groupby("study", sort=False)}
+    index = pd.MultiIndex.from_tuples(rows, names=["study", "level"])
+    return pd.DataFrame(list(rows.values()), index, ["last", *(f"{100*p:g} %" for p in q)])
+
+def labels_in_words(
+    row:pd.Series, # of `labels_quantiles`
+)->str: # "120 / never / never by 150"
+    "Quantiles of labels to a level, with 'never by N' where they are infinite"
+    last, *v = row
+    if all(np.isinf(v)): return f"never by {last:g}"
+    text = " / ".join("never" if np.isinf(x) else f"{x:g}" for x in v)
+    return text + (f" by {last:g}" if np.isinf(v[-1]) else "")
+
+# %% ../nbs/deeper/evidence.ipynb #5513269e
 def labels_table(
     frame:pd.DataFrame, # as from `load`
     levels=(.8, .9, .95), # test accuracies
     hold:int=1, # evaluations in a row
     q=(.25, .5, .75), # shares of the trials
 )->pd.DataFrame: # a row a study, a column a level; text
-    "Quantiles over trials of the labels to a level, with 'never by N' where they are infinite"
-    last = frame.groupby(["study", "seed"]).n_labelled.max().groupby("study").min()
-    def cell(study, v):
-        if all(np.isinf(v)): return f"never by {last[study]}"
-        text = " / ".join("never" if np.isinf(x) else f"{x:g}" for x in v)
-        return text + (f" by {last[study]}" if np.isinf(v[-1]) else "")
-    columns = {f"{level:.0%}": {s: cell(s, quantiles(g, q)) for s, g in labels_to(frame, level, hold)
-                                .groupby("study", sort=False)} for level in levels}
-    return pd.DataFrame(columns).rename_axis("study")
+    "Quantiles over trials of the labels to a level, in words"
+    words = labels_quantiles(frame, levels, hold, q).apply(labels_in_words, axis=1).unstack(sort=False)
+    return words.set_axis([f"{level:.0%}" for level in words], axis=1).rename_axis("study")
 
 def crossings(
     frame:pd.DataFrame, # as from `load`
@@ -227,6 +249,7 @@ def evidence(
                                 ["above", "below"], "undecided")
     return table
 
+# %% ../nbs/deeper/evidence.ipynb #0c874db9
 def compare(
     values:pd.Series, # indexed by study and seed
     pairs, # of studies: (a, b), ...
@@ -276,3 +299,133 @@ def deviation(
     median = inside.groupby(["study", x])[value].transform("median")
     return (inside.assign(distance=(inside[value] - median).abs()).groupby(["study", "seed"], sort=False)
             .distance.mean().rename(f"deviation of {value}, {low:g} to {high:g}"))
+
+# %% ../nbs/deeper/evidence.ipynb #f90af944
+def value_at(
+    frame:pd.DataFrame, # as from `load`
+    study:str, # the one that is measured
+    place="last", # along the study's axis: a number, "first" or "last"
+    value:str="test_accuracy", # column
+)->pd.Series: # indexed by seed, in the units of `value`
+    "Each trial's value at one place of its curve"
+    frame = frame[frame.study == study]
+    x = axis(frame)
+    if place in ("first", "last"): return frame.sort_values(x).groupby("seed")[value].agg(place)
+    values = at(frame, place, value, x)
+    if not len(values): raise NotMeasured([f"{study} at {place:g} {x.replace('n_labelled', 'labels')}"])
+    return values[study]
+
+def gain(
+    frame:pd.DataFrame, # as from `load`
+    study:str, # the one that is measured
+    start="first", # place, as in `value_at`
+    end="last", # place
+    value:str="test_accuracy", # column
+)->pd.Series: # indexed by seed, in the units of `value`
+    "How much a trial's value rises from one place to another"
+    return value_at(frame, study, end, value) - value_at(frame, study, start, value)
+
+# %% ../nbs/deeper/evidence.ipynb #162ee865
+def shared(
+    frame:pd.DataFrame, # as from `load`, of the studies to be compared
+)->pd.DataFrame: # its rows where all of them are evaluated
+    "The evaluations at numbers of labels that all studies have"
+    counts = set.intersection(*frame.groupby("study").n_labelled.agg(set))
+    return frame[frame.n_labelled.isin(counts)]
+
+def span(
+    frame:pd.DataFrame, # as from `load`, of the studies to be compared
+    low:int|None=None, # label count; none: the first; below 0: counted back from the last
+    high:int|None=None, # label count; none: the last
+)->tuple[int, int]: # first and last label count
+    "The range that all trials cover, or a part of it"
+    frame = shared(frame)
+    if not len(frame): raise NotMeasured(["evaluations at the same numbers of labels"])
+    first, last = common_range(frame)
+    low = first if low is None else last + low if low < 0 else max(first, low)
+    if not low < min(last, high or last): raise NotMeasured([f"more than {low} labels"])
+    return low, min(last, high or last)
+
+# %% ../nbs/deeper/evidence.ipynb #1c7fde98
+def mean_along(
+    frame:pd.DataFrame, # as from `load`, of the studies to be compared
+    study:str, # the one that is measured
+    low:int|None=None, # label count, as in `span`
+    high:int|None=None, # label count
+    value:str="test_accuracy", # column
+)->pd.Series: # indexed by seed, in the units of `value`
+    "Mean of each trial's curve, over a range of labels that all studies cover"
+    return area(shared(frame), *span(frame, low, high), value)[study]
+
+# %% ../nbs/deeper/evidence.ipynb #3f0522d7
+def spread(
+    frame:pd.DataFrame, # as from `load`, of the studies to be compared
+    study:str, # the one that is measured
+    low:int|None=None, # label count, as in `span`
+    high:int|None=None, # label count
+    value:str="test_accuracy", # column
+)->pd.Series: # indexed by seed, in the units of `value`
+    "Mean distance of each trial from its study's median curve: small where a study is steady"
+    return deviation(shared(frame), *span(frame, low, high), value)[study]
+
+# %% ../nbs/deeper/evidence.ipynb #6dbd8ac7
+def share_at_end(
+    frame:pd.DataFrame, # as from `load`, of the studies to be compared, with the column
+    study:str, # the one that is measured
+    value:str="ambiguous_share", # column, as from `share_so_far`
+)->pd.Series: # indexed by seed, in the units of `value`
+    "A value where the common range ends, such as a share of all images acquired up to there"
+    return at(frame, span(frame)[1], value)[study]
+
+# %% ../nbs/deeper/evidence.ipynb #9b2b2704
+def reaches(
+    frame:pd.DataFrame, # as from `load`, of the studies to be compared
+    level:float=.95, # test accuracy
+)->tuple: # labels, indexed by study and seed; and the end and what "later" counts as, if a trial needs it
+    "Labels to a level, all studies evaluated equally often; a trial that does not get there: one batch more"
+    first, last = span(frame)
+    step = int(frame.groupby("study").n_labelled.agg(lambda n: np.diff(np.unique(n)).min()).max())
+    reached = labels_to(frame[(frame.n_labelled - first) % step == 0], level)
+    if np.isfinite(reached).all(): return reached, None
+    end = last - (last - first) % step
+    return reached.clip(upper=end + step), (end, end + step)
+
+def labels_needed(
+    frame:pd.DataFrame, # as from `load`, of the studies to be compared
+    study:str, # the one that is measured
+    level:float=.95, # test accuracy
+)->pd.Series: # indexed by seed, labels
+    "Labels to a level"
+    return reaches(frame, level)[0][study]
+
+# %% ../nbs/deeper/evidence.ipynb #5e4d2faf
+def steps_taken(
+    frame:pd.DataFrame, # as from `study_frames`, of the studies to be compared
+    study:str, # the one that is measured
+    spec:str|None=None, # a schedule, such as "epochs 200"; none: the study's own
+)->pd.Series: # indexed by seed, optimisation steps
+    "Steps of training of a trial, over the range of labels that all studies cover"
+    def of(n, spec, batch):
+        length = schedule(spec, n)
+        return length.get("steps") or length["epochs"]*math.ceil(n/batch)
+    f = frame[(frame.study == study) & (frame.n_labelled <= span(frame)[1])]
+    each = [of(n, spec or its, batch) for n, its, batch in zip(f.n_labelled, f.schedule, f.batch)]
+    return pd.Series(each, index=f.index).groupby(f.seed).sum()
+
+# %% ../nbs/deeper/evidence.ipynb #28f5f3ce
+def rounds_taken(
+    frame:pd.DataFrame, # as from `load`, of the studies to be compared
+    study:str, # the one that is measured
+)->pd.Series: # indexed by seed, rounds
+    "Rounds of a trial, over the range of labels that all studies cover: each trains a network"
+    return frame[(frame.study == study) & (frame.n_labelled <= span(frame)[1])].groupby("seed").size()
+
+def cost_ratio(
+    frame:pd.DataFrame, # a row a seed, with both columns
+    study:str, # the one that is measured
+    value:str, # column
+    of:str, # column that is 100 %
+)->pd.Series: # indexed by seed, %
+    "A cost in percent of another cost of the same trial"
+    f = frame[frame.study == study].set_index("seed")
+    return 100 * f[value] / f[of]

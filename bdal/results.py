@@ -13,7 +13,7 @@ from .record import Record
 
 # %% auto #0
 __all__ = ['RECORDS', 'results_folder', 'records_folder', 'trials', 'load', 'run_so_far', 'load_used', 'protocols', 'axis',
-           'acquired', 'evenness', 'share_along']
+           'NotMeasured', 'study_frames', 'together', 'there', 'acquired', 'evenness', 'share_along', 'share_so_far']
 
 # %% ../nbs/deeper/results.ipynb #45ed1c14
 def results_folder()->Path:
@@ -86,6 +86,7 @@ def load(
     kept = frame.merge(trials(*studies, results=results)[["study", "trial", "used"]], on=["study", "trial"])
     return kept[kept["round"] < kept.used].drop(columns="used")
 
+# %% ../nbs/deeper/results.ipynb #9bfb94eb
 def run_so_far(
     *studies:str, # names in studies.toml
     results=None, # the folder; none: `records_folder()`
@@ -106,6 +107,7 @@ def load_used(
         print(f"Not run yet: {', '.join(missing)}. To run them: bdal_sweep {' '.join(missing)}")
     return frame
 
+# %% ../nbs/deeper/results.ipynb #169e7859
 def protocols(
     *studies:str, # names of folders in `results`
     results=None, # that folder; none: `records_folder()`
@@ -132,6 +134,41 @@ def axis(
     for column in ("n_labelled", "epochs", "epoch"):
         if column in frame and (frame.groupby("seed")[column].nunique() > 1).any(): return column
     raise ValueError(f"no trial changes its n_labelled, epochs or epoch; columns are {sorted(frame.columns)}")
+
+# %% ../nbs/deeper/results.ipynb #6fca4128
+class NotMeasured(LookupError):
+    "What was asked for has no records yet"
+    def __init__(self,
+        needs, # what is missing, in words, [n]
+    ): super().__init__(f"not measured yet: needs {', '.join(needs)}")
+
+def study_frames(
+    *studies:str, # names of folders in `results`
+    results=None, # that folder; none: `records_folder()`
+)->dict: # study -> the rounds that count, as from `load`, with `schedule` and `batch`; only what has been run
+    "The rounds of every study that has been run, study by study"
+    frames = {}
+    for study in run_so_far(*studies, results=results):
+        frame, choices = load(study, results=results, used=True), protocols(study, results=results)[study]
+        if not len(frame): continue
+        frames[study] = frame.assign(**{k: choices[k] for k in ("schedule", "batch") if k in choices})
+    return frames
+
+def together(
+    frames:dict, # study -> its rounds, as from `study_frames`
+    *studies:str, # names
+)->pd.DataFrame: # as from `load`
+    "The rounds of some studies in one frame, or `NotMeasured`"
+    if missing := [s for s in dict.fromkeys(studies) if s not in frames]: raise NotMeasured(missing)
+    return pd.concat([frames[s] for s in dict.fromkeys(studies)], ignore_index=True)
+
+def there(
+    frames:dict, # study -> its rounds
+    studies, # names
+)->list: # of names, at least one
+    "Those of some studies that have been run, or `NotMeasured` if none has"
+    if not (found := [s for s in studies if s in frames]): raise NotMeasured(studies)
+    return found
 
 # %% ../nbs/deeper/results.ipynb #1ff66c0f
 def acquired(
@@ -172,3 +209,14 @@ def share_along(
     parts = images.groupby([*by, part], sort=False).agg(n_labelled=("n_labelled", "last"), share=(column, "mean"),
                                                         size=(column, "size"))
     return parts[parts["size"] == every].reset_index(by).drop(columns="size")
+
+# %% ../nbs/deeper/results.ipynb #bf153e7c
+def share_so_far(
+    frame:pd.DataFrame, # as from `load`
+    images:pd.DataFrame, # as from `acquired`, of the same trials
+    column:str="ambiguous", # true or false
+)->np.ndarray: # a value a row of the frame, in [0, 1]; NaN at the start set
+    "Of all images acquired before an evaluation, the share for which a column is true"
+    by, group = ["study", "seed", "n_labelled"], images.groupby(["study", "seed"])[column]
+    so_far = images[by].assign(share=group.cumsum() / (group.cumcount() + 1))
+    return frame[by].merge(so_far, on=by, how="left").share.to_numpy()

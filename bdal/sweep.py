@@ -38,13 +38,14 @@ class Study:
     trials:int # seeds 0 to trials - 1
     parameters:dict # those that differ from the notebook's own
     folder:Path|None = None # of the file; none: that of the notebook
+    says:str="" # its name in words, for figures and reports
 
 def _as_study(name, table, folder):
     "One table of the file, checked"
     if not _NAME.fullmatch(name) or name == "all":
         raise ValueError("choose another name: up to 41 of a-z, 0-9, '-' and '_', the first a letter or digit; not 'all'")
     if not isinstance(table, dict): raise ValueError(f"this is {table!r}; make it a table, headed [{name}]")
-    for key in table: lookup(dict.fromkeys(("notebook", "trials", "parameters")), key, "key")
+    for key in table: lookup(dict.fromkeys(("says", "notebook", "trials", "parameters")), key, "key")
     notebook, trials, parameters = table.get("notebook"), table.get("trials", 1), table.get("parameters", {})
     if not isinstance(notebook, str) or not _NOTEBOOK.fullmatch(notebook):
         raise ValueError(f"notebook is {notebook!r}; give the name of a notebook beside the file, "
@@ -53,7 +54,10 @@ def _as_study(name, table, folder):
         raise ValueError(f"trials is {trials!r}; give a whole number from 1 to 1000")
     if not isinstance(parameters, dict):
         raise ValueError(f"parameters is {parameters!r}; give them as {{name = value, ...}}")
-    return Study(name, _notebook(notebook, folder), trials, parameters, folder)
+    says = table.get("says", name)
+    if not isinstance(says, str) or not 1 <= len(says) <= 60 or not says.isprintable():
+        raise ValueError(f"says is {says!r}; give the name in words, up to 60 characters")
+    return Study(name, _notebook(notebook, folder), trials, parameters, folder, says)
 
 def _notebook(name, folder):
     "A notebook beside the file; where there is none, the project's of that name"

@@ -174,7 +174,7 @@ values = st.recursive(odd.filter(lambda v: v is not None), lambda inner: st.list
 names = st.sampled_from(["bald", "../bald", "/tmp/x", "all", "a b", "", "K", "score", "seed", "out", "notebook", "n_final", "Bald", "a/b", "..", "."]) | st.text(max_size=5)
 tables = st.fixed_dictionaries({}, optional=dict(
     notebook=st.sampled_from(["small.ipynb", "../small.ipynb", "/etc/passwd", "none.ipynb", "a/small.ipynb", "small.ipynb\n", "studies.toml"]) | odd,
-    trials=st.integers(-2, 5) | odd, parameters=st.dictionaries(names, values, max_size=3) | odd, trails=odd))
+    trials=st.integers(-2, 5) | odd, parameters=st.dictionaries(names, values, max_size=3) | odd, says=odd, trails=odd))
 
 
 def as_toml(value):
