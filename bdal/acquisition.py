@@ -41,7 +41,7 @@ def needs(
 # %% ../nbs/02_acquisition.ipynb #6ea035bf
 def _check_sizes(given):
     "The same letter is the same size; K and M are free"
-    sizes:dict = {}
+    sizes = {}
     for name, v in given.items():
         letters = [word for word in name.split("_") if len(word) == 1 and word.isupper()]
         if name == "K" or not letters: continue
@@ -394,15 +394,16 @@ def check_contract(
     f, given, K = lookup(SCORES, score, "score"), _example(score), 7
     scores, choose = _check_score(f, given), lookup(SELECTORS, selector, "selector")
     before, N = {k: v.clone() for k, v in given.items()}, len(scores)
-    def batch(K=K, s=scores, **kwargs): return acquire(s, K, selector, **{**given, **kwargs})
+    def batch(K=K, s=scores, **kwargs):
+        with warnings.catch_warnings():   # such as that T is too small for K
+            warnings.simplefilter("ignore")
+            return acquire(s, K, selector, **{**given, **kwargs})
     first, again = batch(seed=1), batch(seed=1)
     assert all(v.equal(before[k]) for k, v in given.items()), "a selector must not change its input"
     assert len(set(first.indices.tolist())) == K, "K distinct positions"   # and in range: acquire checks it
     assert (first.scores.equal(scores[first.indices])
             and first.indices.equal(again.indices)), "scores that belong, by the seed"
-    with warnings.catch_warnings():   # that T is too small for K = N
-        warnings.simplefilter("ignore")
-        assert sorted(batch(N).indices.tolist()) == list(range(N)), "K = N takes the whole pool"
+    assert sorted(batch(N).indices.tolist()) == list(range(N)), "K = N takes the whole pool"
     names = set(needs(choose))
     if names <= {"scores_N", "K", "coldness", "generator"}:
         cold = batch(coldness=1e9).scores.sort().values
