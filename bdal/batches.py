@@ -19,20 +19,23 @@ def _gain(p_n_T_C, each_n, w_S, r_S_T):
     together_n = -(w_S @ p_S_nC.mul_(p_S_nC.log())).view(n, C).sum(1)
     return together_n - each_n
 
-# %% ../nbs/deeper/batches.ipynb #bd5ee96d
-def _answered(p_T_C, w_S, r_S_T, most, generator):
-    "The configurations once an image more is answered: w and r"
-    C = p_T_C.shape[1]
+# %% ../nbs/deeper/batches.ipynb #533fed8d
+def _drawn(p_b_T_C, most, generator):
+    "Configurations for b images, equally many from each network: w and r"
+    T = p_b_T_C.shape[1]
+    log_r_S_T = p_b_T_C.new_zeros(T*max(most // T, 1), T)
+    for p_T_C in p_b_T_C:
+        y_T_s = torch.multinomial(p_T_C.cpu(), len(log_r_S_T) // T, replacement=True, generator=generator)
+        log_r_S_T += p_T_C.log().T[y_T_s.flatten().to(p_T_C.device)]
+    return torch.full_like(log_r_S_T[:, 0], 1/len(log_r_S_T)), log_r_S_T.softmax(1)
+
+def _answered(p_b_T_C, w_S, r_S_T, most, generator):
+    "The configurations once the last of b images is answered, too: w and r"
+    p_T_C, C = p_b_T_C[-1], p_b_T_C.shape[2]
     w_SC = (w_S[:, None] * (r_S_T @ p_T_C)).flatten()
     kept = (w_SC > 1e-10).nonzero()[:, 0]
-    w = w_SC[kept]
-    if len(kept) > most:
-        upto = w.double().cumsum(0)
-        steps = (torch.arange(most) + torch.rand(1, generator=generator, dtype=torch.float64)) / most
-        drawn = torch.searchsorted(upto, steps.to(upto.device) * upto[-1]).clamp_max(len(kept) - 1)
-        drawn, times = drawn.unique(return_counts=True)
-        kept, w = kept[drawn], times.to(w)
-    r = r_S_T[kept // C] * p_T_C.T[kept % C]
+    if len(kept) > most: return _drawn(p_b_T_C, most, generator)
+    w, r = w_SC[kept], r_S_T[kept // C] * p_T_C.T[kept % C]
     return w / w.sum(), r / r.sum(1, keepdim=True)
 
 # %% ../nbs/deeper/batches.ipynb #2b411709
@@ -48,7 +51,7 @@ def _lazy_best(p_N_T_C, each_N, bound_N, w_S, r_S_T, generator):
         if bound_N[some[j]] > best: best, at = bound_N[some[j]].item(), int(some[j])
     return at, best
 
-# %% ../nbs/deeper/batches.ipynb #c46203aa
+# %% ../nbs/deeper/batches.ipynb #779a1375
 @selector
 def batch_bald(
     log_probs_N_T_C:torch.Tensor, # log-probabilities
@@ -61,20 +64,22 @@ def batch_bald(
     p_N_T_C = log_probs_N_T_C.float().exp().clamp_min_(1e-30)
     each_N = torch.cat([-(p*p.log()).sum(-1).mean(1) for p in p_N_T_C.split(4096)])
     w_S, r_S_T = p_N_T_C.new_ones(1), p_N_T_C.new_full((1, T), 1/T)
-    bound_N, chosen, total, enough = torch.full((N,), 99.), [], 0., None
+    bound_N, total, enough = torch.full((N,), 99.), 0., None
+    chosen:list[int] = []
     for _ in range(K):
         if enough is None and total >= .9*math.log(T): enough = len(chosen)
         i, gain = _lazy_best(p_N_T_C, each_N, bound_N, w_S, r_S_T, generator)
         chosen.append(i); bound_N[i] = -math.inf; total += gain
-        if len(chosen) < K: w_S, r_S_T = _answered(p_N_T_C[i], w_S, r_S_T, configurations, generator)
+        if len(chosen) < K: w_S, r_S_T = _answered(p_N_T_C[chosen], w_S, r_S_T, configurations, generator)
     if enough is not None:
-        warnings.warn(f"'batch_bald': the first {enough} of {K} images tell apart almost all that {T} networks can "
-                      f"(log T = {math.log(T):.2f} nat); the rest is near random. Take a larger T, or a smaller K")
+        warnings.warn(f"'batch_bald': the first {enough} of {K} images tell almost all that {T} networks can tell "
+                      f"(log T = {math.log(T):.2f} nat); the rest is near random. Take a larger T or smaller K")
     return torch.tensor(chosen)
 
-# %% ../nbs/deeper/batches.ipynb #61aba30c
+# %% ../nbs/deeper/batches.ipynb #f6777096
 def _float64(features, name):
-    if not torch.isfinite(features).all(): raise ValueError(f"{name} has values that are not finite; nothing was chosen")
+    if not torch.isfinite(features).all():
+        raise ValueError(f"{name} has values that are not finite; nothing was chosen")
     return features.double()
 
 def _squared(dot, one, other):
@@ -89,11 +94,12 @@ def _largest(values_N, generator):
 
 def _draw(weights_N, free_N, generator):
     "A free position, with a chance that grows with its weight; where no weight is left, any"
-    upto_N = (weights_N if (weights_N[free_N] > 0).any() else torch.ones_like(weights_N)).mul(free_N).cumsum(0)
+    if not (weights_N[free_N] > 0).any(): weights_N = torch.ones_like(weights_N)
+    upto_N = (weights_N * free_N).cumsum(0)
     at = torch.rand(1, generator=generator, dtype=torch.float64).to(upto_N.device) * upto_N[-1]
     return torch.searchsorted(upto_N, at, right=True)[0]
 
-# %% ../nbs/deeper/batches.ipynb #52190dd3
+# %% ../nbs/deeper/batches.ipynb #8fa0d08b
 @selector
 def badge(
     log_probs_N_T_C:torch.Tensor, # log-probabilities; the mean over T counts
@@ -106,7 +112,7 @@ def badge(
     a_N_C = p_N_C - torch.nn.functional.one_hot(p_N_C.argmax(1), p_N_C.shape[1])
     length_N = a_N_C.square().sum(1) * h_N_D.square().sum(1)
     nearest_N, free_N = torch.full_like(length_N, math.inf), torch.ones_like(length_N, dtype=torch.bool)
-    at, chosen = _largest(length_N, generator), []
+    at, chosen = _largest(length_N, generator), list[int]()
     for _ in range(K):
         if chosen: at = _draw(nearest_N, free_N, generator)
         chosen.append(int(at)); free_N[at] = False
@@ -114,7 +120,7 @@ def badge(
         nearest_N = nearest_N.minimum(_squared(dot_N, length_N, length_N[at]))
     return torch.tensor(chosen)
 
-# %% ../nbs/deeper/batches.ipynb #274a197b
+# %% ../nbs/deeper/batches.ipynb #46b2cde5
 @selector
 def k_center(
     features_N_D:torch.Tensor, # what the last linear layer reads
@@ -129,8 +135,8 @@ def k_center(
     length_N, nearest_N = x_N_D.square().sum(1), torch.full((len(x_N_D),), math.inf).to(x_N_D)
     for i in range(0, len(known_M_D), 128):
         some = known_M_D[i:i + 128]
-        apart_N_m = _squared(x_N_D @ some.T, length_N[:, None], some.square().sum(1))
-        nearest_N = nearest_N.minimum(apart_N_m.amin(1))
+        j_N = torch.addmm(some.square().sum(1), x_N_D, some.T, alpha=-2).argmin(1)   # all but |x|^2
+        nearest_N = nearest_N.minimum((x_N_D - some[j_N]).square_().sum(1))
     chosen:list[int] = []
     for _ in range(K):
         at = _largest(nearest_N, generator)
@@ -139,7 +145,7 @@ def k_center(
         nearest_N[chosen] = -1.
     return torch.tensor(chosen)
 
-# %% ../nbs/deeper/batches.ipynb #fffd0e40
+# %% ../nbs/deeper/batches.ipynb #b522b423
 def _nats(p): return -(p * p.log()).sum(-1)   # p > 0
 
 @score(upper=lambda T, C: math.log(min(T, C)))
@@ -151,8 +157,9 @@ def epig(
     (N, T, C), M = log_probs_N_T_C.shape, len(target_log_probs_M_T_C)
     p_N_T_C, q_M_T_C = (x.exp().clamp_min(1e-18) for x in (log_probs_N_T_C, target_log_probs_M_T_C))
     q_T_MC = q_M_T_C.transpose(0, 1).reshape(T, M*C) / T
-    both_N = []
-    for p in p_N_T_C.split(max(2**18 // (M*C*C), 1)):
+    both_N = torch.empty_like(p_N_T_C[:, 0, 0])
+    n = max(2**18 // (M*C*C), 1)
+    for p, both_n in zip(p_N_T_C.split(n), both_N.split(n)):
         joint = p.transpose(1, 2).reshape(-1, T) @ q_T_MC   # p(y, y*), [n C, M C]
-        both_N.append(_nats(joint).view(-1, C).sum(1) / M)
-    return _nats(p_N_T_C.mean(1)) + _nats(q_M_T_C.mean(1)).mean() - torch.cat(both_N)
+        both_n[:] = _nats(joint).view(-1, C).sum(1) / M
+    return _nats(p_N_T_C.mean(1)) + _nats(q_M_T_C.mean(1)).mean() - both_N
