@@ -66,7 +66,7 @@ report: setup  ## results/REPORT.md, tables, figures and the first page, from th
 	touch $@
 # Each part writes benchmarks/out/PART.json. QUICK=--quick: tiny sizes, a page in benchmarks/out/quick.
 bench: .venv-peers/ready  ## speed and memory, beside 0.1.0, baal and batchbald_redux (three quarters of an hour, on a quiet machine)
-	for part in scoring before costs methods memory neighbours trial report; do \
+	for part in scoring before costs methods batch_bald memory neighbours trial report; do \
 		.venv-peers/bin/python benchmarks/$$part.py $(QUICK) && echo || exit 1; done
 
 # The docs' own tools come on top of the environment, when first asked for.

@@ -4,21 +4,96 @@
 
 # %% ../nbs/02_acquisition.ipynb #e251dfd4
 from __future__ import annotations
-import difflib, functools, math
+import difflib, functools, inspect, math, warnings
 from collections.abc import Callable
 from typing import NamedTuple
 import torch
 from .data import stream
 
 # %% auto #0
-__all__ = ['SCORES', 'SELECTORS', 'lookup', 'score', 'random', 'entropy', 'least_confidence', 'margin', 'variation_ratios',
-           'mean_std', 'bald', 'selector', 'top_k', 'softmax', 'power', 'softrank', 'Batch', 'acquire',
-           'check_contract']
+__all__ = ['SCORES', 'SELECTORS', 'NEEDS', 'needs', 'provide', 'lookup', 'score', 'random', 'entropy', 'least_confidence',
+           'margin', 'variation_ratios', 'vote_entropy', 'mean_std', 'bald', 'zero_one', 'selector', 'top_k', 'gumbel',
+           'softmax', 'power', 'softrank', 'Batch', 'acquire', 'check_contract']
 
-# %% ../nbs/02_acquisition.ipynb #742295eb
-SCORES:dict[str, Callable] = {}    # name -> function log_probs_N_T_C -> scores_N
-SELECTORS:dict[str, Callable] = {} # name -> function scores_N, K, coldness, generator -> positions
+# %% ../nbs/02_acquisition.ipynb #22564977
+SCORES:dict[str, Callable] = {}    # name -> function of some of `NEEDS` -> scores_N
+SELECTORS:dict[str, Callable] = {} # name -> function of some of `NEEDS` -> K positions
 
+NEEDS:dict[str, str] = dict(       # what a score or a selector may name as a parameter -> what it is given
+    log_probs_N_T_C="log-probabilities of each input by T networks",
+    scores_N="score of each input, higher = acquire (for selectors)",
+    features_N_D="features of each input: what the last linear layer reads",
+    known_M_D="features of the labelled inputs",
+    target_log_probs_M_T_C="log-probabilities, by the same T networks, of inputs to be predicted later",
+    index_N="index of each input in the full set (for selectors)",
+    K="how many to choose (for selectors)",
+    coldness="above 0: large prefers the best, small is random (for selectors)",
+    generator="a torch.Generator for all that is random (for selectors)")
+
+def needs(
+    f:Callable, # a score or selector
+    optional:bool=False, # those with a default, too?
+)->tuple: # names in `NEEDS`
+    "What a score or selector must be given; a parameter with a default is given where there is one"
+    return tuple(name for name, p in inspect.signature(f).parameters.items()
+                 if name in NEEDS and (optional or p.default is p.empty))
+
+# %% ../nbs/02_acquisition.ipynb #6ea035bf
+def _check_sizes(given):
+    "The same letter is the same size; K and M are free"
+    sizes = {}
+    for name, v in given.items():
+        letters = [word for word in name.split("_") if len(word) == 1 and word.isupper()]
+        if name == "K" or not letters: continue
+        if not torch.is_tensor(v) or v.ndim != len(letters):
+            raise ValueError(f"{name} is {getattr(v, 'shape', type(v).__name__)}; "
+                             f"give a tensor [{', '.join(letters)}]: {NEEDS[name]}")
+        for letter, n in zip(letters, v.shape):
+            other, m = sizes.setdefault(letter, (name, n))
+            if m != n and letter != "M":
+                raise ValueError(f"{name} is {list(v.shape)} and {other} has {letter} = {m:,}; "
+                                 f"{letter} must agree")
+
+def _named(f, given):
+    "Of what is given, that which f names; an error where it needs more"
+    have = {name: v for name, v in given.items() if v is not None and name in needs(f, optional=True)}
+    for name in needs(f):
+        if name not in have:
+            there = ", ".join(n for n, v in given.items() if v is not None) or "nothing"
+            raise ValueError(f"{f.__name__!r} needs {name}, {NEEDS[name]}; given: {there}. "
+                             f"Give {name}=..., or choose what does without")
+    _check_sizes(have)
+    return have
+
+def provide(
+    f:Callable, # a score or selector
+    **given, # of `NEEDS`, by name; None is the same as not given
+):
+    "Call a score or selector with what it names, and with nothing else"
+    return f(**_named(f, given))
+
+# %% ../nbs/02_acquisition.ipynb #d9456372
+_OLD = dict(score=("log_probs_N_T_C",), selector=("scores_N", "K", "coldness", "generator"))
+
+def _by_name(f, kind):
+    "The function itself where it names what it needs; one of the old, positional kind in a wrapper that does"
+    params = list(inspect.signature(f).parameters.values())
+    strange = [p.name for p in params if p.name not in NEEDS and p.default is p.empty]
+    if not strange: return f
+    old = _OLD[kind]
+    several = any(p.kind is p.VAR_POSITIONAL for p in params)
+    fits = several or len([p for p in params if p.default is p.empty]) == len(old)
+    if not fits or any(p.name in NEEDS and p.name != name for p, name in zip(params, old)):
+        near = difflib.get_close_matches(strange[0], NEEDS, n=1)
+        raise ValueError(f"{kind} {f.__name__!r} has a parameter {strange[0]!r}, "
+                         f"and nothing of that name is given; {f'did you mean {near[0]!r}? ' if near else ''}choose from {', '.join(NEEDS)}")
+    def positional(**given): return f(*(given[name] for name in old))
+    functools.update_wrapper(positional, f)
+    named = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in old]
+    setattr(positional, "__signature__", inspect.Signature(named))
+    return positional
+
+# %% ../nbs/02_acquisition.ipynb #ac3ed92d
 def lookup(
     registry:dict, # `SCORES`, `SELECTORS` or the like
     name:str, # what to find
@@ -39,6 +114,7 @@ def _file(registry, kind, f, entry):
     registry[f.__name__] = entry
     return entry
 
+# %% ../nbs/02_acquisition.ipynb #7836f8b8
 def _check_log_probs(log_probs):
     if (not torch.is_tensor(log_probs) or log_probs.ndim != 3 or 0 in log_probs.shape
         or not log_probs.is_floating_point()):
@@ -52,8 +128,10 @@ def _check_log_probs(log_probs):
         raise ValueError(f"these are not log-probabilities: input {n}, sample {t} is "
                          f"{log_probs[n, t, :4].tolist()}...; "
                          "give log_softmax(logits), without NaN")
-    return log_probs.log_softmax(-1) if rough else log_probs   # of two bytes, they sum to 1 within a percent only
+    # of two bytes, they sum to 1 within a percent only
+    return log_probs.log_softmax(-1) if rough else log_probs
 
+# %% ../nbs/02_acquisition.ipynb #0056064e
 def score(
     f:Callable|None=None, # the function, when written without parentheses
     *,
@@ -64,10 +142,14 @@ def score(
         raise ValueError("this is no way to register a score; define it with def, below a line @score, "
                          "or @score(upper=lambda T, C: 1) where there is a largest value")
     if f is None: return functools.partial(score, upper=upper)
-    @functools.wraps(f)
-    def checked(log_probs_N_T_C):
-        log_probs_N_T_C = _check_log_probs(log_probs_N_T_C)
-        scores_N, top = f(log_probs_N_T_C), upper(*log_probs_N_T_C.shape[1:])
+    by_name = _by_name(f, "score")
+    @functools.wraps(by_name)
+    def checked(*args, **given):
+        given = inspect.signature(by_name).bind_partial(*args, **given).arguments
+        for name in given:
+            if "log_probs" in name: given[name] = _check_log_probs(given[name])
+        scores_N = by_name(**{**given, **_named(by_name, given)})
+        top = upper(*given["log_probs_N_T_C"].shape[1:]) if "log_probs_N_T_C" in given else math.inf
         if not ((scores_N > -1e-3) & (scores_N < top + 1e-3)).all():
             raise ArithmeticError(f"{f.__name__} gave values from {scores_N.min():g} to {scores_N.max():g}, "
                                   f"outside [0, {top:g}]: a bug in the score")
@@ -110,13 +192,24 @@ def margin(
     return 1 - (first - second)
 
 # %% ../nbs/02_acquisition.ipynb #a4077899
+def _votes(log_probs_N_T_C):
+    "Share of the samples that vote for each class, [N, C]"
+    votes_N_T_C = torch.nn.functional.one_hot(log_probs_N_T_C.argmax(-1), log_probs_N_T_C.shape[-1])
+    return votes_N_T_C.sum(1).to(log_probs_N_T_C.dtype) / log_probs_N_T_C.shape[1]
+
 @score(upper=lambda T, C: 1 - 1/min(T, C))
 def variation_ratios(
     log_probs_N_T_C:torch.Tensor, # log-probabilities
 )->torch.Tensor: # [N], in [0, 1 - 1/min(T, C)]
     "Share of samples that vote against the winner (Freeman 1965; Gal 2016, section 3.3.1)"
-    votes_N_C = torch.nn.functional.one_hot(log_probs_N_T_C.argmax(-1), log_probs_N_T_C.shape[-1]).sum(1)
-    return 1 - votes_N_C.amax(-1).to(log_probs_N_T_C.dtype) / log_probs_N_T_C.shape[1]
+    return 1 - _votes(log_probs_N_T_C).amax(-1)
+
+@score(upper=lambda T, C: math.log(min(T, C)))
+def vote_entropy(
+    log_probs_N_T_C:torch.Tensor, # log-probabilities
+)->torch.Tensor: # nat, [N], in [0, log min(T, C)]
+    "Entropy of the samples' votes (Dagan & Engelson 1995, section 4)"
+    return torch.special.entr(_votes(log_probs_N_T_C)).sum(-1)
 
 @score(upper=lambda T, C: .5)
 def mean_std(
@@ -133,17 +226,25 @@ def bald(
     "Mutual information of label and network (Houlsby et al. 2011, equation 2; Gal et al. 2017, section 4)"
     return _entropy(_mean(log_probs_N_T_C)) - _entropy(log_probs_N_T_C).mean(1)
 
-# %% ../nbs/02_acquisition.ipynb #4bdc457b
+# %% ../nbs/02_acquisition.ipynb #0228d2f4
+@score(upper=lambda T, C: 1 - 1/min(T, C))
+def zero_one(
+    log_probs_N_T_C:torch.Tensor, # log-probabilities
+)->torch.Tensor: # probability, [N], in [0, 1 - 1/min(T, C)]
+    "Mean of the largest probabilities minus the largest of the mean (zero-one loss of Hofman et al. 2025, section 3)"
+    return log_probs_N_T_C.amax(-1).exp().mean(1) - _mean(log_probs_N_T_C).amax(-1).exp()
+
+# %% ../nbs/02_acquisition.ipynb #e74bd81d
 def _ranking(scores_N, generator):
     "Positions from best to worst, ties in random order"
     shuffle = torch.randperm(len(scores_N), generator=generator)
     return shuffle[scores_N[shuffle].argsort(descending=True, stable=True)]
 
 def selector(
-    f:Callable, # function (scores_N, K, coldness, generator) -> K positions, int64
+    f:Callable, # function of some of `NEEDS` -> K distinct positions, int64 [K]
 )->Callable:
     "Decorator: file a selector under its name"
-    return _file(SELECTORS, "selector", f, f)
+    return _file(SELECTORS, "selector", f, _by_name(f, "selector"))
 
 @selector
 def top_k(
@@ -155,20 +256,30 @@ def top_k(
     "The K best"
     return _ranking(scores_N, generator)[:K]
 
-# %% ../nbs/02_acquisition.ipynb #c7e4ef7f
-def _perturbed(values_N, K, coldness, generator):
-    gumbel_N = -torch.empty(len(values_N), dtype=torch.float64).exponential_(generator=generator).log()
-    return _ranking(values_N.double() + gumbel_N / coldness, generator)[:K]
+# %% ../nbs/02_acquisition.ipynb #5983c182
+def gumbel(
+    index_N:torch.Tensor, # indices in the full set, int64 [N]
+    generator:torch.Generator, # on the CPU
+)->torch.Tensor: # float64 [N]
+    "Gumbel noise of each image: number i of the stream belongs to index i, whoever else is asked about"
+    uniform = torch.rand(int(index_N.max()) + 1, dtype=torch.float64, generator=generator)
+    return -(-uniform[index_N].log()).log()
 
+def _noise(scores_N, coldness, generator, index_N):
+    return gumbel(torch.arange(len(scores_N)) if index_N is None else index_N, generator) / coldness
+
+# %% ../nbs/02_acquisition.ipynb #0ef42fba
 @selector
 def softmax(
     scores_N:torch.Tensor, # higher = acquire
     K:int, # batch size
     coldness:float, # beta > 0
     generator:torch.Generator, # draws the noise
+    index_N:torch.Tensor|None=None, # index of each in the full set; none: 0 to N-1
 )->torch.Tensor: # K positions
     "K draws without replacement, probability ~ exp(coldness * score) (Kirsch et al. 2023, section 3)"
-    return _perturbed(scores_N, K, coldness, generator)
+    noise_N = _noise(scores_N, coldness, generator, index_N)
+    return _ranking(scores_N + noise_N, generator)[:K]
 
 @selector
 def power(
@@ -176,77 +287,132 @@ def power(
     K:int, # batch size
     coldness:float, # beta > 0
     generator:torch.Generator, # draws the noise
+    index_N:torch.Tensor|None=None, # index of each in the full set; none: 0 to N-1
 )->torch.Tensor: # K positions
     "K draws without replacement, probability ~ score ** coldness (PowerBALD: Kirsch et al. 2023, section 3)"
     if (scores_N < 0).any(): raise ValueError("'power' needs scores >= 0; use 'softmax' or 'softrank' for this score")
-    return _perturbed(scores_N.log(), K, coldness, generator)
+    noise_N = _noise(scores_N, coldness, generator, index_N)
+    return _ranking(scores_N.double().log() + noise_N, generator)[:K]
 
+# %% ../nbs/02_acquisition.ipynb #a448d653
 @selector
 def softrank(
     scores_N:torch.Tensor, # higher = acquire
     K:int, # batch size
     coldness:float, # beta > 0
     generator:torch.Generator, # draws the noise
+    index_N:torch.Tensor|None=None, # index of each in the full set; none: 0 to N-1
 )->torch.Tensor: # K positions
     "K draws without replacement, probability ~ rank ** -coldness (Kirsch et al. 2023, section 3)"
+    noise_N = _noise(scores_N, coldness, generator, index_N)   # first: to rank the ties draws numbers, too
     order, log_rank_N = _ranking(scores_N, generator), torch.empty(len(scores_N), dtype=torch.float64)
     log_rank_N[order] = torch.arange(1, len(order) + 1, dtype=torch.float64).log()
-    return _perturbed(-log_rank_N, K, coldness, generator)
+    return _ranking(-log_rank_N + noise_N, generator)[:K]
 
-# %% ../nbs/02_acquisition.ipynb #b976ef0f
+# %% ../nbs/02_acquisition.ipynb #b4361c9a
 class Batch(NamedTuple):
     "What was chosen, and its scores"
     indices:torch.Tensor # int64 [K]
-    scores:torch.Tensor # [K]
+    scores:torch.Tensor # [K], NaN where there are none
 
+def _check_scores(scores_N, pool_idx):
+    flat = torch.is_tensor(scores_N) and scores_N.ndim == 1
+    if not flat or pool_idx is not None and pool_idx.shape != scores_N.shape:
+        raise ValueError(f"scores are {getattr(scores_N, 'shape', type(scores_N).__name__)}, pool_idx is "
+                         f"{getattr(pool_idx, 'shape', pool_idx)}; "
+                         "give a tensor of scores, [N], and as many indices")
+    if not (ok := torch.isfinite(scores_N)).all():
+        raise ValueError(f"{(~ok).sum()} of {len(scores_N):,} scores are not finite, "
+                         f"the first at position {(~ok).nonzero()[0].item()}; nothing was chosen")
+
+def _check_batch(at, K, N, name):
+    "K distinct positions, int64 on the CPU"
+    at = torch.as_tensor(at).cpu()
+    whole = at.dtype in (torch.int64, torch.int32)
+    if not whole or at.shape != (K,) or len(at.unique()) < K or at.min() < 0 or at.max() >= N:
+        raise ArithmeticError(f"{name!r} gave {at.tolist()[:12]}, not {K} distinct positions "
+                              f"from 0 to {N - 1:,}: a bug in the selector")
+    return at.long()
+
+# %% ../nbs/02_acquisition.ipynb #f487b6c5
 def acquire(
-    scores_N:torch.Tensor, # one per input, higher = acquire
+    scores_N:torch.Tensor|None, # one per input, higher = acquire; none: for a selector that reads no scores
     K:int, # how many to choose
     selector:str="top_k", # name in `SELECTORS`
     seed:int|torch.Generator=0, # of ties and noise
     coldness:float=1., # of the stochastic selectors: large prefers the best, small is random
     pool_idx:torch.Tensor|None=None, # index of each input in the full set, [N]; none: 0 to N-1
+    **given, # what else the selector names: log_probs_N_T_C, features_N_D, known_M_D
 )->Batch:
     "Choose a batch of K"
-    choose, N = lookup(SELECTORS, selector, "selector"), len(scores_N)
-    if not torch.is_tensor(scores_N) or scores_N.ndim != 1 or pool_idx is not None and pool_idx.shape != scores_N.shape:
-        raise ValueError(f"scores are {getattr(scores_N, 'shape', type(scores_N).__name__)}, pool_idx is "
-                         f"{getattr(pool_idx, 'shape', pool_idx)}; give a tensor of scores, [N], and as many indices")
+    choose = lookup(SELECTORS, selector, "selector")
+    for name in given: lookup(NEEDS, name, "thing to give to a selector,")
+    if scores_N is None: N = len(next((v for k, v in given.items() if "_N" in k and v is not None), ()))
+    else: N = len(scores_N)
     if not 1 <= K <= N: raise ValueError(f"K is {K}; choose from 1 to {N:,}, the size of the pool")
     if not 0 < coldness < math.inf: raise ValueError(f"coldness is {coldness}; give a positive number")
-    if not (ok := torch.isfinite(scores_N)).all():
-        raise ValueError(f"{(~ok).sum()} of {N:,} scores are not finite, "
-                         f"the first at position {(~ok).nonzero()[0].item()}; nothing was chosen")
+    if scores_N is not None: _check_scores(scores_N, pool_idx)
     generator = seed if isinstance(seed, torch.Generator) else stream(seed, "ties")
-    at = choose(scores_N.cpu(), K, coldness, generator)
-    return Batch(at if pool_idx is None else pool_idx[at], scores_N[at])
+    at = provide(choose, scores_N=None if scores_N is None else scores_N.cpu(), K=K, coldness=coldness,
+                 generator=generator, **given,
+                 index_N=torch.arange(N) if pool_idx is None else pool_idx.cpu())
+    at = _check_batch(at, K, N, selector)
+    scores = torch.full((N,), math.nan) if scores_N is None else scores_N
+    return Batch(at if pool_idx is None else pool_idx[at], scores[at])
 
-# %% ../nbs/02_acquisition.ipynb #e748fcf6
+# %% ../nbs/02_acquisition.ipynb #923d0b7b
+def _example(seed, N=50, M=9, T=8, C=4, D=5):
+    "Something for each name that a score or selector may need"
+    def randn(*shape): return torch.randn(*shape, generator=stream(0, seed))
+    return dict(log_probs_N_T_C=(3*randn(N, T, C)).log_softmax(-1), features_N_D=randn(N, D),
+                known_M_D=randn(M, D), target_log_probs_M_T_C=(3*randn(M, T, C)).log_softmax(-1))
+
+def _check_score(f, given):
+    "A score is a function of its own image alone; order and precision change nothing"
+    def scores(change=lambda name, v: v): return provide(f, **{k: change(k, v) for k, v in given.items()})
+    def flipped(letter):
+        return scores(lambda name, v: v.flip(ax[0]) if (ax := [i - v.ndim for i, w in
+                      enumerate(name.split("_")[-v.ndim:]) if w == letter]) else v)
+    before, scores_N = {k: v.clone() for k, v in given.items()}, scores()
+    assert all(v.equal(before[k]) for k, v in given.items()), "a score must not change its input"
+    N = len(given["log_probs_N_T_C"])
+    assert scores_N.shape == (N,) and torch.isfinite(scores_N).all(), "one finite score an input"
+    turned = flipped("N").flip(0)
+    assert torch.allclose(turned, scores_N, atol=1e-6), "an input's score depends on its neighbours"
+    double = scores(lambda name, v: v.double()).float()
+    assert torch.allclose(double, scores_N, atol=1e-5), "the precision matters"
+    for letter, what in dict(T="samples", C="classes", M="other images").items():
+        assert torch.allclose(flipped(letter), scores_N, atol=1e-6), f"the order of the {what} matters"
+    return scores_N
+
+# %% ../nbs/02_acquisition.ipynb #7bbb70db
 def check_contract(
     score:str, # name in `SCORES`
     selector:str, # name in `SELECTORS`
 ):
-    "Assert what every pair of score and selector must obey; for tests of one's own scores"
-    f, N, K = lookup(SCORES, score, "score"), 50, 7
-    log_probs = (3*torch.randn(N, 8, 4, generator=stream(0, score))).log_softmax(-1)
-    before, scores = log_probs.clone(), f(log_probs)
-    assert log_probs.equal(before), "a score must not change its input"
-    assert scores.shape == (N,) and torch.isfinite(scores).all(), "one finite score an input"
-    flip = torch.arange(N).flip(0)
-    assert torch.allclose(f(log_probs[flip]), scores[flip], atol=1e-6), "an input's score depends on its neighbours"
-    assert torch.allclose(f(log_probs.double()).float(), scores, atol=1e-5), "the precision matters"
-    assert torch.allclose(f(log_probs.flip(1)), scores, atol=1e-6), "the order of the samples matters"
-    assert torch.allclose(f(log_probs.flip(2)), scores, atol=1e-6), "the order of the classes matters"
-    batch, again = (acquire(scores, K, selector, seed=1) for _ in range(2))
-    assert (len(set(batch.indices.tolist())) == K
-            and 0 <= batch.indices.min() and batch.indices.max() < N), "K distinct positions"
-    assert (batch.scores.equal(scores[batch.indices])
-            and batch.indices.equal(again.indices)), "scores that belong, by the seed"
-    assert sorted(acquire(scores, N, selector).indices.tolist()) == list(range(N)), "K = N takes the whole pool"
-    cold = acquire(scores, K, selector, coldness=1e9)
-    assert torch.allclose(cold.scores.sort().values, scores.topk(K).values.sort().values,
-                          atol=1e-5), "cold means the best"
+    "Assert what every pair of score and selector must obey; for tests of one's own"
+    f, given, K = lookup(SCORES, score, "score"), _example(score), 7
+    scores, choose = _check_score(f, given), lookup(SELECTORS, selector, "selector")
+    before, N = {k: v.clone() for k, v in given.items()}, len(scores)
+    def batch(K=K, s=scores, **kwargs):
+        with warnings.catch_warnings():   # such as that T is too small for K
+            warnings.simplefilter("ignore")
+            return acquire(s, K, selector, **{**given, **kwargs})
+    first, again = batch(seed=1), batch(seed=1)
+    assert all(v.equal(before[k]) for k, v in given.items()), "a selector must not change its input"
+    assert len(set(first.indices.tolist())) == K, "K distinct positions"   # and in range: acquire checks it
+    assert (first.scores.equal(scores[first.indices])
+            and first.indices.equal(again.indices)), "scores that belong, by the seed"
+    assert sorted(batch(N).indices.tolist()) == list(range(N)), "K = N takes the whole pool"
+    names = set(needs(choose))
+    if names <= {"scores_N", "K", "coldness", "generator"}:
+        cold = batch(coldness=1e9).scores.sort().values
+        assert torch.allclose(cold, scores.topk(K).values.sort().values, atol=1e-5), "cold means the best"
+    elif "generator" not in names:
+        turned = batch(s=scores.flip(0), **{k: v.flip(0) for k, v in given.items() if "_N" in k})
+        there = (N - 1 - turned.indices).sort().values
+        assert there.equal(first.indices.sort().values), "the order of the pool matters"
     for bad in (0, N + 1):
-        try: acquire(scores, bad, selector)
+        try: batch(bad)
         except ValueError: pass
         else: raise AssertionError(f"K = {bad} of {N} must be refused")

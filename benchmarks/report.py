@@ -199,6 +199,26 @@ score {m['images']:,} images in a race, the scores in turn, {m['runs']} times: m
 {table(['', *names], ['seconds', *(spread(per[name]) for name in names)])}"""
 
 
+def batch_bald(d):
+    b = d["batch_bald"]
+    ours, *peers = b["rows"]
+    rows = []
+    for r in b["rows"]:
+        same = next((i for i, (x, y) in enumerate(zip(ours["chosen"], r["chosen"])) if x != y), b["K"])
+        times = median(other / own for own, other in zip(ours["cpu"], r["cpu"]))
+        rows.append([r["name"], spread(r["seconds"]), spread(r["cpu"]), f"{times:.1f}", same, f"{r['told']:.3f}"])
+    ratio = min(median(o / own for own, o in zip(ours["cpu"], r["cpu"])) for r in peers)
+    return f"""## BatchBALD
+
+{b['N']:,} images, T = {b['T']}, C = {b['C']}, K = {b['K']}, at most {b['configurations']:,} configurations for each: up to image
+{b['exact']} by all answers, then by drawn ones. Median of {len(ours['seconds'])} alternating runs [fastest, slowest]. What a batch tells is
+estimated for all by the same 20,000 fresh answers.
+
+{table(['', 'seconds', 'seconds of the processor', 'times bdal', 'the same from the first', 'tells, nat'], *rows)}
+
+{ratio:.1f} times as fast as the faster of the two: {goal(ratio >= 8, 'at least 8')}."""
+
+
 def memory(d):
     m = d["memory"]
     rows = [[f"{r['images']:,}", r["T"], r["dtype"], r["mib"], f"{r['seconds']:.1f}"] for r in m["rows"]]
@@ -225,8 +245,8 @@ other and once on {s['jobs']} jobs: {s['one']:.0f} and {s['many']:.0f} seconds, 
 the same records. (One run of each, in this order: the first also warmed the disk's cache.)"""
 
 
-SECTIONS = dict(before=before, trial=trial, neighbours=neighbours, scoring=scoring, costs=costs, methods=methods, memory=memory,
-                disk=disk, sweep=sweep)
+SECTIONS = dict(before=before, trial=trial, neighbours=neighbours, scoring=scoring, costs=costs, methods=methods,
+                batch_bald=batch_bald, memory=memory, disk=disk, sweep=sweep)
 EXTRA = ("disk", "sweep")  # not parts of `make bench`; in the report where they have been run
 
 

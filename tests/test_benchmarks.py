@@ -30,6 +30,9 @@ def made_up(slow=10.0):
         costs=dict(**about, runs_each=1, pool=59_500, augmented=dict(none=[3.0], elastic=[3.3]), parts={"all exactly": [8.0], "a race": [4.0]}, grows=[
             dict(what="images in the pool", way=way, at=n, seconds=n / 1e4)
             for way in ("exact", "race") for n in (7_500, 15_000)]),
+        batch_bald=dict(**about, N=1000, T=100, C=10, K=10, configurations=10_000, exact=5, rows=[
+            dict(name=name, seconds=[t], cpu=[t], chosen=chosen, told=4.4) for name, t, chosen in
+            (("bdal", 1.0, [3, 1, 2]), ("one", 30.0, [3, 1, 2]), ("other", 20.0, [3, 1, 4]))]),
         methods=dict(**about, images=20_000, T=20, rows=[dict(random=0, margin=1.0, bald=2.0)]),
         memory=dict(**about, rows=[dict(images=60_000, T=100, dtype="float32", mib=300, seconds=9.0)]))
 
@@ -51,6 +54,7 @@ def test_ratios_are_those_of_the_measurements(tmp_path):
                  "At worst it takes 1.00 (default), 1.00 (1 thread), 1.60 (2 threads)",
                  "| bdal, bfloat16 | 20,000 [20,000, 20,000] | 8.0 | 6.0 | 50 |",
                  "2.00 times as long as this, which is 8.0 times baal",
+                 "| other | 20.00 [20.00, 20.00] | 20.00 [20.00, 20.00] | 20.0 | 2 | 4.400 |", "20.0 times as fast as the faster",
                  "2.0 times the time for 2.0 times the images", "a step takes 10.0 (none), 11.0 (elastic) ms", "A CPU, torch 0."):
         assert line in page, line
     assert "A sweep" not in page
