@@ -86,7 +86,8 @@ def _by_name(f, kind):
     if not fits or any(p.name in NEEDS and p.name != name for p, name in zip(params, old)):
         near = difflib.get_close_matches(strange[0], NEEDS, n=1)
         raise ValueError(f"{kind} {f.__name__!r} has a parameter {strange[0]!r}, "
-                         f"and nothing of that name is given; {f'did you mean {near[0]!r}? ' if near else ''}choose from {', '.join(NEEDS)}")
+                         "and nothing of that name is given; "
+                         f"{f'did you mean {near[0]!r}? ' if near else ''}choose from {', '.join(NEEDS)}")
     def positional(**given): return f(*(given[name] for name in old))
     functools.update_wrapper(positional, f)
     named = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in old]
@@ -231,7 +232,7 @@ def bald(
 def zero_one(
     log_probs_N_T_C:torch.Tensor, # log-probabilities
 )->torch.Tensor: # probability, [N], in [0, 1 - 1/min(T, C)]
-    "Mean of the largest probabilities minus the largest of the mean (zero-one loss of Hofman et al. 2025, section 3)"
+    "Mean of the largest probabilities minus the largest of the mean (zero-one loss: Hofman et al. 2025)"
     return log_probs_N_T_C.amax(-1).exp().mean(1) - _mean(log_probs_N_T_C).amax(-1).exp()
 
 # %% ../nbs/02_acquisition.ipynb #e74bd81d

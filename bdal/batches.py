@@ -51,7 +51,7 @@ def _lazy_best(p_N_T_C, each_N, bound_N, w_S, r_S_T, generator):
         if bound_N[some[j]] > best: best, at = bound_N[some[j]].item(), int(some[j])
     return at, best
 
-# %% ../nbs/deeper/batches.ipynb #9434aad2
+# %% ../nbs/deeper/batches.ipynb #8ce1450b
 @selector
 def batch_bald(
     log_probs_N_T_C:torch.Tensor, # log-probabilities
@@ -73,7 +73,7 @@ def batch_bald(
         if len(chosen) < K: w_S, r_S_T = _answered(p_N_T_C[chosen], w_S, r_S_T, configurations, generator)
     if enough is not None:
         warnings.warn(f"'batch_bald': {enough} of {K} images tell almost all that {T} networks can tell, "
-                      f"log T = {math.log(T):.2f} nat; the rest is near random. Take a larger T, or a smaller K")
+                      f"log T = {math.log(T):.2f} nat; the rest is near random. Take more T, or a smaller K")
     return torch.tensor(chosen)
 
 # %% ../nbs/deeper/batches.ipynb #f6777096

@@ -24,7 +24,7 @@ def test_the_selector_it_shows_is_one():
     from bdal.acquisition import SCORES, SELECTORS, check_contract, needs
     try:
         exec(SELECTOR, {})
-        assert needs(SELECTORS["apart"]) == ("scores_N", "features_N_D", "K")
+        assert needs(SELECTORS["apart"]) == ("scores_N", "features_N_D", "K", "generator")
         for score in SCORES:
             check_contract(score, "apart")
     finally:
