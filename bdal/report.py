@@ -55,11 +55,11 @@ class Report:
 
 # %% ../nbs/deeper/report.ipynb #dc74332c
 def as_read(
-    text, # of a CSV file, or the file
+    text, # of a CSV file (it has line ends), or the file's path
 )->pd.DataFrame: # empty words instead of NaN
     "A table from its file"
     texts = dict.fromkeys(("step", "test", "answer", "remark", "what", "unit", "waits"), str) # empty ones too
-    table = pd.read_csv(io.StringIO(text) if isinstance(text, str) else text, dtype=texts)
+    table = pd.read_csv(io.StringIO(text) if "\n" in str(text) else text, dtype=texts)
     words = [c for c in table if not pd.api.types.is_numeric_dtype(table[c])]
     return table.fillna(dict.fromkeys(words, ""))
 
