@@ -15,8 +15,7 @@ import warnings
 import torch
 from bdal.batches import batch_bald
 from bdal.data import stream
-from report import save
-from scoring import machine
+from report import machine, save
 
 
 def predictions(N, T, C):

@@ -15,7 +15,7 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from report import save
+from report import machine, save
 
 ROOT, BEFORE = Path(__file__).resolve().parents[1], "d77b9c2"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -31,8 +31,7 @@ def serve():
 
     import bdal
     from bdal.data import balanced_start, mnist
-    from bdal.steps import Learner, _git_commit
-    from scoring import machine
+    from bdal.steps import Learner
 
     replies, sys.stdout = sys.stdout, sys.stderr
 
@@ -40,7 +39,7 @@ def serve():
         print(json.dumps(what), file=replies, flush=True)
 
     data = mnist()
-    reply(file=bdal.__file__, commit=_git_commit(), threads=torch.get_num_threads(), machine=machine())
+    reply(file=bdal.__file__, threads=torch.get_num_threads(), machine=machine())
     for line in sys.stdin:
         if new := json.loads(line):
             x, y = data.x[: new["pool"]], data.y[: new["pool"]]
@@ -69,6 +68,7 @@ class Side:
         command = [sys.executable, str(ROOT / "benchmarks" / "before.py"), "--serve"]
         self.process = subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.about = self._reply()
+        self.about["commit"] = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=folder, stdout=subprocess.PIPE, text=True).stdout.strip()
         assert Path(self.about["file"]).resolve().is_relative_to(Path(folder).resolve()), self.about
 
     def _reply(self):

@@ -13,8 +13,7 @@ from bdal.model import bayesian_cnn
 from bdal.train import AUGMENT, auto_dtype, fit
 from bdal.scoring import race, score_pool
 from bdal.steps import Protocol
-from report import HERE, OUT, save
-from scoring import machine
+from report import HERE, OUT, machine, save
 
 P = Protocol()
 DATA = mnist()

@@ -22,8 +22,7 @@ from bdal.data import as_pool, mnist
 from bdal.model import bayesian_cnn
 from bdal.train import auto_dtype
 from bdal.scoring import score_pool
-from report import save
-from scoring import machine
+from report import machine, save
 
 
 def status():

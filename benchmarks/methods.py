@@ -13,8 +13,7 @@ from pathlib import Path
 from bdal.train import auto_dtype
 from bdal.scoring import race
 from costs import DATA, ORDER, seconds, train
-from report import save
-from scoring import machine
+from report import machine, save
 
 FILE = Path(__file__).parents[1] / "results" / "score_seconds.csv"
 SCORES = ("random", "margin", "entropy", "bald")

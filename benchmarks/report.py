@@ -4,6 +4,7 @@
 """
 import argparse
 import json
+import platform
 import re
 from pathlib import Path
 from statistics import median
@@ -21,6 +22,16 @@ def save(part, data, quick=False):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{part}.json").write_text(json.dumps(data, indent=1) + "\n")
     print(SECTIONS[part]({part: data}), flush=True)
+
+
+def machine():
+    "Processor, threads and versions; imported by the sides of a comparison, so nothing of bdal may stand above"
+    import torch
+
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.exists() else []
+    name = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.processor())
+    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}, Python {platform.python_version()}"
 
 
 def table(head, *rows):

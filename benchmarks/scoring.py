@@ -5,7 +5,6 @@
 `make bench` runs this in an environment of its own, which has the peers too."""
 import argparse
 import importlib.util
-import platform
 import resource
 import statistics
 import subprocess
@@ -22,7 +21,7 @@ from bdal.data import balanced_start, mnist
 from bdal.model import bayesian_cnn
 from bdal.train import fit
 from bdal.predict import mc_log_probs
-from report import BAAL, REDUX, save
+from report import BAAL, REDUX, machine, save
 
 T = 20
 
@@ -148,13 +147,6 @@ def best_batch(name, way, net, x):
     best = min(tried, key=tried.get)
     print(f"{name}: best batch size {best}", file=sys.stderr, flush=True)
     return lambda net, x: way(net, x, batch=best)
-
-
-def machine():
-    cpu = Path("/proc/cpuinfo")
-    lines = cpu.read_text().splitlines() if cpu.exists() else []
-    name = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.processor())
-    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}, Python {platform.python_version()}"
 
 
 def main():

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from report import save
+from report import machine, save
 
 ROOT = Path(__file__).parent.parent
 STUDY = """
@@ -50,7 +50,6 @@ def main():
     parser.add_argument("--quick", action="store_true", help="tiny, to see that it works")
     a = parser.parse_args()
     from bdal.data import unpack_mnist
-    from scoring import machine
 
     unpack_mnist()
     study = dict(scores=SCORES, trials=a.trials, n_final=40, steps=100)
