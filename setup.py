@@ -22,7 +22,7 @@ setup(
     classifiers=["Development Status :: 3 - Alpha", "Intended Audience :: Science/Research",
                  "Natural Language :: English", "Programming Language :: Python :: 3"],
     packages=find_packages(include=["bdal", "bdal.*"]),
-    package_data={"bdal": ["_mnist/*.xz", "py.typed"]},
+    package_data={"bdal": ["_mnist/*.xz", "py.typed", "figures.mplstyle"]},
     python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(),
     extras_require={extra: cfg[f"{extra}_requirements"].split() for extra in ("dev", "docs", "dask")},

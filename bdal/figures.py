@@ -4,19 +4,23 @@
 
 # %% ../nbs/deeper/figures.ipynb #3c7df8fb
 from __future__ import annotations
-import textwrap
+import math, textwrap
 from pathlib import Path
 import pandas as pd
-from .evidence import curve
+from .evidence import curve, labels_to, quantiles
 
 # %% auto #0
-__all__ = ['COLOURS', 'looks', 'caption', 'plot_curves', 'to_csv', 'to_markdown', 'save_figure']
+__all__ = ['COLOURS', 'looks', 'caption', 'apart', 'name_ends', 'plot_curves', 'headline', 'to_csv', 'to_markdown', 'save_figure']
 
 # %% ../nbs/deeper/figures.ipynb #21dd5da4
-# Okabe & Ito; the fourth of a method's look is a dash pattern
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+# Okabe & Ito, with a grey in place of their black, which nobody would see on a dark page
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7a7a7a")
 _DASHES = ("-", (0, (5, 2)), (0, (6, 2, 1, 2)), (0, (1, 1.5)), (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 1)))
 _OWN = dict(random=0, bald=1, margin=2, entropy=3) # which look a method has in every figure
+
+def _look(i):
+    "The i-th look, as keywords for `plot`"
+    return dict(color=COLOURS[i], ls=_DASHES[i], marker="osD^vPX"[i], mfc=COLOURS[i] if i < 4 else "white")
 
 def looks(
     studies, # names
@@ -24,16 +28,19 @@ def looks(
     "Colour, dashes and marker of each study"
     if len(studies) > len(COLOURS):
         raise ValueError(f"{len(studies)} curves cannot be told apart; draw at most {len(COLOURS)} in a figure")
-    own = {s: _OWN.get(s.removeprefix("dirty_")) for s in studies}
-    own = {s: None if i in list(own.values())[:k] else i for k, (s, i) in enumerate(own.items())}
-    methods = any(i is not None for i in own.values())   # beside them, the looks that none of them owns come first
-    free = iter(sorted(set(range(len(COLOURS))) - set(own.values()), reverse=methods))
-    return {s: dict(color=COLOURS[i], ls=_DASHES[i], marker="osD^vPX"[i], mfc=COLOURS[i] if i < 4 else "white")
-            for s, i in ((s, next(free) if i is None else i) for s, i in own.items())}
+    own = {}
+    for study in studies: # a method has its own look, the first time it is there
+        i = _OWN.get(study.removeprefix("dirty_").removeprefix("augmented_"))
+        if i is not None and i not in own.values(): own[study] = i
+    free = [i for i in range(len(COLOURS)) if i not in own.values()]
+    if own: free.reverse() # beside methods, the looks that none of them owns come first
+    rest = iter(free)
+    return {s: _look(own[s] if s in own else next(rest)) for s in studies}
 
+# %% ../nbs/deeper/figures.ipynb #a1c0f3b2
 def caption(
     frame:pd.DataFrame, # as from `load`
-    labels=None, # study -> its name; none: the study's name
+    labels=None, # study -> its name; default: the study's name
 )->str:
     "How many trials a figure shows, and which interval"
     n = frame.groupby("study", sort=False).seed.nunique().rename(labels or {})
@@ -41,40 +48,91 @@ def caption(
     many = f"n = {n.iloc[0]}" if n.nunique() == 1 else ", ".join(f"{s}: n = {k}" for s, k in n.items())
     return f"Mean over trials ({many}). Shaded: 95 % t-interval of the mean."
 
-# %% ../nbs/deeper/figures.ipynb #6aadde28
+# %% ../nbs/deeper/figures.ipynb #a1c0f3b4
+def apart(
+    at, # places on a line, any order
+    gap:float, # the least distance between two
+)->list: # the places moved as little as it takes, in the order of `at`
+    "Move places apart, so that what stands at them can be read"
+    order = sorted(range(len(at)), key=lambda i: at[i])
+    heaps = [] # (mean, which): those of a heap stand one gap apart, around their mean
+    for i in order:
+        heaps.append((at[i], [i]))
+        while len(heaps) > 1 and heaps[-1][0] - heaps[-2][0] < gap*(len(heaps[-1][1]) + len(heaps[-2][1]))/2:
+            (high, above), (low, below) = heaps.pop(), heaps.pop()
+            both = below + above
+            heaps.append(((low*len(below) + high*len(above)) / len(both), both))
+    moved = {i: mean + gap*(k - (len(which) - 1)/2) for mean, which in heaps for k, i in enumerate(which)}
+    return [moved[i] for i in range(len(at))]
+
+def name_ends(
+    ax, # axes, with their final limits
+    ends:list, # (x, y, name, colour) of each curve's last point
+    gap:float=.055, # the least distance of two names, as a share of the height
+)->None:
+    "Write each curve's name at its end"
+    low, high = ax.get_ylim()
+    places = apart([(y - low) / (high - low) for _, y, _, _ in ends], gap)
+    down = max(0, max(places) - 1)
+    for (x, y, name, colour), place in zip(ends, places):
+        ax.annotate(name, (x, y), (1.02, place - down), textcoords="axes fraction", color=colour, va="center", fontsize="small",
+                    annotation_clip=False)
+
+# %% ../nbs/deeper/figures.ipynb #a1c0f3b6
 def plot_curves(
     frame:pd.DataFrame, # as from `load`
     value:str="test_accuracy", # column
-    title:str="", # of the figure
+    title:str="", # of the figure: what it shows, in a sentence
     ylim=None, # lower and upper end of the y axis
-    ax=None, # axes to draw on; none: new ones
+    ax=None, # axes to draw on; default: new ones
     x:str="n_labelled", # column that the curves run along
-    labels=None, # study -> its name in the legend; none: the study's name
+    labels=None, # study -> its name at the line's end; default: the study's name
     log:bool=False, # x axis in powers of two?
 ):
-    "Mean curve and 95 % interval of each study; legend and caption say how many trials"
+    "Mean curve and 95 % interval of each study, its name at the line's end; the caption says how many trials"
     import matplotlib.pyplot as plt
-    ax = ax or plt.subplots(figsize=(6, 3.8), layout="constrained")[1]
-    curves = dict(list(curve(frame, value, x).groupby("study", sort=False)))
+    ax = ax or plt.subplots(figsize=(6.4, 3.8), layout="constrained")[1]
+    curves, ends = dict(list(curve(frame, value, x).groupby("study", sort=False))), []
     for study, look in looks(curves).items():
         c = curves[study].sort_index()
-        at, name = c.index.get_level_values(x).astype(float), (labels or {}).get(study, study)
-        ax.plot(at, c["mean"].astype(float), **look, ms=4, lw=1.4, markevery=.08 if len(c) > 15 else 1,
-                label=f"{name} (n = {int(c.n.iloc[0])})")
+        at, mean = c.index.get_level_values(x).astype(float), c["mean"].astype(float)
+        ax.plot(at, mean, **look, ms=4, lw=1.4, markevery=.08 if len(c) > 15 else 1)
         low, high = c.low.astype(float), c.high.astype(float)
-        if "accuracy" in value or value == "share":   # of two trials it reaches beyond
-            low, high = low.clip(0, 1), high.clip(0, 1)
+        if "accuracy" in value or value == "share": low, high = low.clip(0, 1), high.clip(0, 1) # of two trials it reaches beyond
         ax.fill_between(at, low, high, color=look["color"], alpha=.2, lw=0)
-    ax.set(ylabel=value.replace("_", " ").replace("nll", "NLL, nat"), title=title, ylim=ylim)
-    below = textwrap.fill(caption(frame[frame.study.isin(curves)].dropna(subset=[value]), labels), 78)
-    ax.set_xlabel(dict(n_labelled="labelled images").get(x, x) + "\n" + below, fontsize="small")
-    if log:
-        ax.set_xscale("log", base=2)
-        ax.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
-    if "accuracy" in value: ax.yaxis.set_major_formatter(lambda v, _: f"{100*v:.4g} %")
-    ax.grid(alpha=.3)
-    ax.legend(frameon=False, loc="best", handlelength=3.5)
+        ends.append((at[-1], mean.iloc[-1], (labels or {}).get(study, study), look["color"]))
+    if log: ax.set_xscale("log", base=2)
+    ax.set(title=title, ylim=ylim)
+    below = caption(frame[frame.study.isin(curves)].dropna(subset=[value]), labels)
+    _name_axes(ax, value, x, below, log)
+    name_ends(ax, ends)
     return ax
+
+def _name_axes(ax, value, x, below, log):
+    ax.set_ylabel(value.replace("_", " ").replace("nll", "NLL, nat"))
+    ax.set_xlabel(dict(n_labelled="labelled images").get(x, x) + "\n" + textwrap.fill(below, 78), fontsize="small")
+    if log: ax.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
+    if "accuracy" in value or value == "share": ax.yaxis.set_major_formatter(lambda v, _: f"{100*v:.4g} %")
+    ax.grid(alpha=.3)
+
+# %% ../nbs/deeper/figures.ipynb #a1c0f3b8
+def headline(
+    frame:pd.DataFrame, # as from `load`
+    value:str="test_accuracy", # an accuracy
+    labels=None, # study -> its name; default: the study's name
+    level:float=.95, # of the accuracy
+)->str:
+    "Labels to a level, medians over trials; where no study gets there, the accuracies at the end"
+    names = {s: (labels or {}).get(s, s) for s in frame.study.unique()}
+    reached = labels_to(frame.assign(test_accuracy=frame[value]), level)
+    to = {s: quantiles(reached[s], (.5,))[0] for s in names}
+    ends = frame.groupby("study").n_labelled.max()
+    if min(to.values()) < math.inf:
+        said = [f"{names[s]} {f'{n:g}' if n < math.inf else f'more than {ends[s]:,}'}" for s, n in sorted(to.items(), key=lambda v: v[1])]
+        return f"Labels to {100*level:g} %: " + ", ".join(said)
+    last = ends.min()
+    means = frame[frame.n_labelled == last].groupby("study")[value].mean().sort_values(ascending=False)
+    return f"With {last:,} labels: " + ", ".join(f"{names[s]} {100*v:.1f} %" for s, v in means.items())
 
 # %% ../nbs/deeper/figures.ipynb #9a8a7f6f
 def to_csv(
@@ -94,6 +152,7 @@ def to_markdown(
 def save_figure(
     fig, # a matplotlib figure
     path:str|Path, # file, .png
+    dark:bool=True, # is it shown on dark pages, too? Then its ground is transparent; else white
 )->None:
     "Save a figure, without what changes from run to run"
-    fig.savefig(path, dpi=150, metadata={"Software": None})
+    fig.savefig(path, dpi=150, metadata={"Software": None}, transparent=dark, facecolor=None if dark else "white")

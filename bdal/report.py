@@ -11,7 +11,7 @@ import pandas as pd
 from .results import NotMeasured, axis, there, together
 from .evidence import (area, curve_table, differences, evidence, labels_in_words, labels_quantiles,
                            mean_interval, shared, share_at_end, span, steps_taken, value_at)
-from .figures import caption, plot_curves, save_figure, to_csv, to_markdown
+from .figures import caption, headline, plot_curves, save_figure, to_csv, to_markdown
 from .claims import BUILT, MEASURES, dirty_images, of_all, read_toml
 
 # %% auto #0
@@ -489,7 +489,7 @@ def curves(
     frames:dict, # study -> its rounds
     studies, # names, in the order of drawing
     names:dict, # study -> its name
-    title:str="",
+    title:str="", # default: `headline`
     ylim=None, # lower and upper end of the y axis
     upto:str="", # study that ends the x axis; none: all of it
     labels=None, # study -> another name in this figure
@@ -498,7 +498,7 @@ def curves(
     frame = together(frames, *there(frames, studies))
     last = frames[upto].n_labelled.max() if upto else frame.n_labelled.max()
     inside, labels = frame[frame.n_labelled <= last], {**names, **(labels or {})}
-    return plot_curves(inside, title=title, ylim=ylim, labels=labels).figure
+    return plot_curves(inside, title=title or headline(inside, labels=labels), ylim=ylim, labels=labels).figure
 
 # %% ../nbs/deeper/report.ipynb #5e308065
 def early_and_late(

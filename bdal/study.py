@@ -19,7 +19,7 @@ from .record import Record
 from .results import load, protocols, records_folder, trials
 from .evidence import area, at, at_labels, common_range, crossings, curve, evidence, differences, gaps
 from .evidence import in_words, labels_to, quantiles
-from .figures import looks, plot_curves, save_figure, to_csv
+from .figures import headline, looks, plot_curves, save_figure, to_csv
 
 # %% auto #0
 __all__ = ['COUNTS', 'check_parameters', 'function_of', 'folder_data', 'first', 'load_data', 'recorded_as', 'same_trial',
@@ -383,7 +383,8 @@ class Comparison:
         self.seeds, self.last = sorted(set(self.frame.seed)), int(self.frame.n_labelled.max())
 
     def plot(self, **kwargs): # of `plot_curves`
-        "Mean curve and interval of each study"
+        "Mean curve and interval of each study; the title says what they show, unless you give another"
+        kwargs = dict(title=headline(self.frame, self.value, self.names)) | kwargs
         return plot_curves(self.frame, self.value, labels=self.names, **kwargs)
     def at_labels(self, counts=COUNTS)->pd.DataFrame:
         "Mean and interval at fixed numbers of labels"
