@@ -1,6 +1,7 @@
 """What a page needs beyond nbdev's processing. Quarto and smalldocs both run this before they render, in the folder of the processed
 notebooks: links stay inside the site, pictures get alternative texts, the results get a page, and each page says what it was made from.
 Run twice, it changes nothing the second time."""
+import ast
 import json
 import re
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 import yaml
+from account import published
 
 root = Path(__file__).resolve().parent.parent
 proc = Path.cwd()
@@ -44,8 +46,10 @@ def built(source):
     "The last lines of a page: its source, and the commit"
     commit, date = git("log", "-1", "--format=%h"), git("log", "-1", "--format=%cs")
     changed = " with uncommitted changes" if git("status", "--porcelain", "-uno") else ""
-    which = f"last built from commit [{commit}]({site['repo-url']}/commit/{commit}) of {date}{changed}" if commit else "built outside a repository"
-    return f"{BUILT}\nSource: [{source}]({repo}/{source}), {which}.\n:::\n"
+    file, at = source, commit
+    if published(): file, at = f"[{source}]({repo}/{source})", f"[{commit}]({site['repo-url']}/commit/{commit})"
+    which = f"last built from commit {at} of {date}{changed}" if commit else "built outside a repository"
+    return f"{BUILT}\nSource: {file}, {which}.\n:::\n"
 
 def colab(source):
     "The line below the title: the same notebook, to be run in a browser"
@@ -69,10 +73,23 @@ def link(target, page, pages):
     path = (root/"nbs"/page.parent/target.partition("#")[0]).resolve()
     if ":" in target or target.startswith("#") or (root/"nbs") in path.parents or root not in path.parents: return target
     inside = path.relative_to(root).as_posix()
-    if not inside.startswith("results/") or path.suffix != ".png": return f"{repo}/{inside}"
+    if inside == "results/REPORT.md": return up + "results.qmd"
+    picture = inside.startswith("results/") and path.suffix in (".png", ".gif")
+    return up + copied(path) if picture else f"{repo}/{inside}" if published() else up + copied(path) if path.is_file() else ""
+
+def copied(path):
+    "A file of the repository, put into the site"
+    inside = path.relative_to(root).as_posix()
     (proc/inside).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(path, proc/inside)
-    return up + inside
+    return inside
+
+def relinked(markdown, page, pages):
+    "Markdown with the links of this site; where there is nothing to link to, the words alone"
+    def one(m):
+        target = link(m[3], page, pages)
+        return f"{m[1]}[{m[2]}]({target})" if target else m[2]
+    return re.sub(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)", one, markdown)
 
 def plain(markdown):
     "A few sentences of the paragraph before a picture, without markup: the last ones where it ends in a colon, else the first"
@@ -102,7 +119,7 @@ def notebook(path, pages):
         front["aliases"] = old
     nb["cells"][0]["source"] = f"---\n{yaml.dump(front)}---\n"
     heading = text = front.get("title", page.stem)
-    def relink(source): return re.sub(r"(\]\()([^)\s]+)(\))", lambda m: m[1] + link(m[2], page, pages) + m[3], "".join(source))
+    def relink(source): return relinked("".join(source), page, pages)
     nb["cells"] = [c for c in nb["cells"] if not "".join(c["source"]).startswith((BUILT, COLAB))]
     for cell in nb["cells"][1:]:
         source = "".join(cell["source"])
@@ -116,11 +133,11 @@ def notebook(path, pages):
         alt = str(yaml.safe_load(given[1])) if given else text if text.startswith(heading) else f"{heading}: {text}"
         for output in cell["outputs"]:
             data = output.get("data", {})
-            if "text/markdown" in data: data["text/markdown"] = code_as_it_was(relink(data["text/markdown"]))
+            if "text/markdown" in data: data["text/markdown"] = code_as_it_was(without_source(relink(data["text/markdown"])))
             if "image/png" in data and "fig-alt" not in source:
                 cell["source"] = source = f"#| fig-alt: {json.dumps(alt, ensure_ascii=False)}\n{source}"
     source = f"nbs/{page.as_posix()}"
-    nb["cells"].insert(1, {"cell_type": "markdown", "metadata": {}, "source": colab(source)})
+    if published(): nb["cells"].insert(1, {"cell_type": "markdown", "metadata": {}, "source": colab(source)})
     nb["cells"].append({"cell_type": "markdown", "metadata": {}, "source": built(source)})
     path.write_text(json.dumps(nb, ensure_ascii=False, indent=1), encoding="utf-8")
 
@@ -128,6 +145,10 @@ def code_as_it_was(markdown):
     "nbdev makes links of names in a signature too, where they cannot be links, and takes the type of a default for that of its argument"
     def plain_code(m): return re.sub(r":(NoneType|function)(?==)", "", re.sub(r"\[(`[^`]+`)\]\([^)]*\)", r"\1", m[0]))
     return re.sub(r"(?s)```.*?```", plain_code, markdown)
+
+def without_source(markdown):
+    "An entry without the link to its line on the host, as long as nothing is there"
+    return markdown if published() else re.sub(rf"\[[^\]]*\]\({re.escape(site['repo-url'])}[^)]*\)(\{{[^}}]*\}})?", "", markdown)
 
 def entries(nb):
     "Anchors of the names that a page documents"
@@ -145,17 +166,58 @@ def modules():
             if any(exports.search("".join(c["source"])) for c in json.loads(p.read_text(encoding="utf-8"))["cells"])}
 
 def results_page(pages):
-    "The report as a page, its figures beside it, and where the tables lie as files"
+    "The report as a page, with the figures on top, and its tables as files"
     page, results = Path("results.qmd"), root/"results"
-    def relink(m): return m[1] + link(f"../results/{m[2]}", page, pages) + m[3]
     text = (results/"REPORT.md").read_text(encoding="utf-8").split("\n\n", 2)[2]   # without its title, and what it says of the file
+    text = re.sub(r"(\]\()([^):\s]+)(\))", r"\1../results/\2\3", text)
     text = re.sub(r"!\[([^\]]*)(\]\([^)]*\))\n\n\*(.*)\*\n", r'![\3\2{fig-alt="\1"}\n', text)
-    parts = [(root/"nbs"/page).read_text(encoding="utf-8"), re.sub(r"(\]\()([^):\s]+)(\))", relink, text), "## The tables as files\n"]
+    figures = re.search(r"(?ms)^## The figures\n.*?(?=^## )", text + "\n## ")
+    text = relinked(figures[0] + text.replace(figures[0].rstrip(), ""), page, pages)
+    parts = [(root/"nbs"/page).read_text(encoding="utf-8"), text, "## The tables as files\n"]
     for file in sorted(results.rglob("*.csv")):
         columns, *rows = file.read_text(encoding="utf-8").splitlines()
         name = file.relative_to(results).as_posix()
-        parts.append(f"- [{name}]({repo}/results/{name}): {len(rows):,} rows of {columns.replace(',', ', ')}")
+        parts.append(f"- [{name}]({link(f'../results/{name}', page, pages)}): {len(rows):,} rows of {columns.replace(',', ', ')}")
+    write(page, *parts)
+
+def write(page, *parts):
+    "A page that no notebook makes, with its last lines"
     (proc/page).write_text("\n".join([*parts, "", built(f"nbs/{page}")]), encoding="utf-8")
+
+def public_names():
+    "(name, module, first line of its docstring) of all public functions and classes, and of the methods of the classes"
+    for path in sorted((root/"bdal").glob("[!_]*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        shown = next((ast.literal_eval(n.value) for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "__all__"), [])
+        for node in tree.body:
+            if not isinstance(node, (ast.FunctionDef, ast.ClassDef)): continue
+            owner = node.args.args[0].annotation if isinstance(node, ast.FunctionDef) and node.args.args else None
+            if any("patch" in ast.unparse(d) for d in node.decorator_list):
+                if not node.name.startswith("_") and owner: yield f"{ast.unparse(owner)}.{node.name}", path.stem, said(node)
+            elif node.name in shown:
+                yield node.name, path.stem, said(node)
+                for method in node.body if isinstance(node, ast.ClassDef) else []:
+                    if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
+                        yield f"{node.name}.{method.name}", path.stem, said(method)
+
+def said(node): return (ast.get_docstring(node) or "").partition("\n")[0]
+
+def index_page(pages):
+    "All functions from A to Z: a link to its entry and a line each"
+    page, lines, letter = Path("functions.qmd"), [], ""
+    where = {Path(name).stem: (name, notebook, anchors) for name, (notebook, anchors) in pages.items()}
+    for name, module, line in sorted(public_names(), key=lambda entry: entry[0].lower()):
+        if module not in where: continue
+        if name[0].upper() != letter: lines.append(f"\n## {(letter := name[0].upper())}\n")
+        _, notebook, anchors = where[module]
+        anchor = name.lower() if name.lower() in anchors else name.lower().partition(".")[0]
+        lines.append(f"- [`{name}`]({notebook}{f'#{anchor}' if anchor in anchors else ''}), {module}: {line}")
+    write(page, (root/"nbs"/page).read_text(encoding="utf-8"), *lines)
+
+def changes_page(pages):
+    page = Path("changes.qmd")
+    text = (root/"CHANGELOG.md").read_text(encoding="utf-8").partition("\n")[2]
+    write(page, (root/"nbs"/page).read_text(encoding="utf-8"), relinked(text, page, pages))
 
 def main():
     paths = sorted(p for p in proc.rglob("*.ipynb") if not any(part.startswith(("_", ".")) for part in p.relative_to(proc).parts))
@@ -165,5 +227,7 @@ def main():
         pages[(page.parent/output_file(page, front_matter(nb))).as_posix()] = page.as_posix(), entries(nb)
     for path in paths: notebook(path, pages)
     results_page(pages)
+    index_page(pages)
+    changes_page(pages)
 
 if __name__ == "__main__": sys.exit(main())

@@ -127,12 +127,12 @@ def sidebar():
 
 def test_one_order():
     "Files, sidebar, README"
-    course, deeper, guides = sidebar()
+    started, course, guides, deeper, _ = sidebar()
     assert course == sorted(n for n in CELLS if "/" not in n and n != "index.ipynb")
-    for room, pages in zip(ROOMS, (deeper, guides)):
+    for room, pages in zip(ROOMS, (deeper, started + guides)):
         assert sorted(pages) == sorted(n for n in CELLS if n.startswith(f"{room}/"))
     listed = re.findall(r"^\| \[\w+\]\(nbs/([\w/]+\.ipynb)\)", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
-    assert listed == course + deeper + guides
+    assert listed == started + course + guides + deeper
 
 
 def test_links_between_files_lead_somewhere():
