@@ -167,7 +167,8 @@ def random(
 
 # %% ../nbs/02_acquisition.ipynb #b468398e
 def _mean(log_probs_N_T_C): return log_probs_N_T_C.logsumexp(1) - math.log(log_probs_N_T_C.shape[1])
-def _entropy(log_probs): return -(log_probs.exp() * log_probs.clamp_min(torch.finfo(log_probs.dtype).min)).sum(-1)
+def _entropy(log_probs):
+    return -(log_probs.exp() * log_probs.clamp_min(torch.finfo(log_probs.dtype).min)).sum(-1)
 
 @score(upper=lambda T, C: math.log(C))
 def entropy(
@@ -291,7 +292,8 @@ def power(
     index_N:torch.Tensor|None=None, # index of each in the full set; none: 0 to N-1
 )->torch.Tensor: # K positions
     "K draws without replacement, probability ~ score ** coldness (PowerBALD: Kirsch et al. 2023, section 3)"
-    if (scores_N < 0).any(): raise ValueError("'power' needs scores >= 0; use 'softmax' or 'softrank' for this score")
+    if (scores_N < 0).any():
+        raise ValueError("'power' needs scores >= 0; use 'softmax' or 'softrank' for this score")
     noise_N = _noise(scores_N, coldness, generator, index_N)
     return _ranking(scores_N.double().log() + noise_N, generator)[:K]
 

@@ -89,8 +89,10 @@ def as_inputs(
     if x.ndim == 3: x = x[:, None]
     if not (ok := torch.isfinite(x).flatten(1).all(1)).all():
         bad = (~ok).nonzero().flatten()
-        raise ValueError(f"{name} has NaN or infinite values in {len(bad)} of {len(x)} inputs, "
-                         f"the first at index {bad[0] if index is None else index[bad[0]]}; repair or drop them")
+        raise ValueError(
+            f"{name} has NaN or infinite values in {len(bad)} of {len(x)} inputs, "
+            f"the first at index {bad[0] if index is None else index[bad[0]]}; repair or drop them"
+        )
     return x.contiguous()
 
 def as_pool(
@@ -127,13 +129,16 @@ def _class_names(*ys):
     seen = np.concatenate([_plain(o).ravel() for o in ys if o is not None])
     if seen.dtype.kind in "OUS": return sorted({str(c) for c in seen})
     if not len(seen) or not np.isfinite(seen).all() or seen.max() >= 10**5:
-        raise ValueError("labels are missing, not finite, or too large for an index; give each input one, 0 to C-1")
+        raise ValueError(
+            "labels are missing, not finite, or too large for an index; give each input one, 0 to C-1"
+        )
     return range(int(seen.max()) + 1)
 
 def _as_y(y, n, classes, name):
     "Labels as int64 [N], each an index into `classes`"
     y = _plain(y)
-    if y.shape != (n,): raise ValueError(f"{name} has shape {list(y.shape)} for {n} inputs; give one label an input")
+    if y.shape != (n,):
+        raise ValueError(f"{name} has shape {list(y.shape)} for {n} inputs; give one label an input")
     if y.dtype.kind in "OUS":
         number = {c: i for i, c in enumerate(classes)}
         if unknown := sorted({str(c) for c in y} - set(number)):
@@ -194,7 +199,9 @@ class Data:
     y_test:torch.Tensor # test labels, int64 [N_test]
     classes:tuple # one name per class, [C]
     start_among:torch.Tensor|None = None # indices that a start set may be drawn from; none: all
-    test_parts:dict|None = None # name -> indices into the test set, to be measured apart; none: the whole only
+    test_parts: dict | None = (
+        None  # name -> indices into the test set, to be measured apart; none: the whole only
+    )
     if TYPE_CHECKING:   # methods that are told further down
         from_arrays:ClassVar[Any]
         from_dataset:ClassVar[Any]
@@ -210,8 +217,10 @@ class Data:
 
     def __len__(self): return len(self.x)
     def __repr__(self):
-        return (f"Data {self.name!r}: {len(self.x):,} in the pool, {len(self.x_test):,} to test, "
-                f"inputs {list(self.x.shape[1:])}, {len(self.classes)} classes, fingerprint {self.fingerprint}")
+        return (
+            f"Data {self.name!r}: {len(self.x):,} in the pool, {len(self.x_test):,} to test, "
+            f"inputs {list(self.x.shape[1:])}, {len(self.classes)} classes, fingerprint {self.fingerprint}"
+        )
     def _repr_html_(self):
         names = ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
         return as_html({"data": self.name, "pool": f"{len(self.x):,} inputs {list(self.x.shape[1:])}",
@@ -240,7 +249,9 @@ def from_arrays(cls:Data,
     if x_test is None:
         n_test = round(test_size * len(x))
         if not 0 < n_test < len(x):
-            raise ValueError(f"test_size {test_size} of {len(x)} inputs leaves {n_test} to test on; change it")
+            raise ValueError(
+                f"test_size {test_size} of {len(x)} inputs leaves {n_test} to test on; change it"
+            )
         order = torch.randperm(len(x), generator=stream(seed, "test split"))
         test, pool = order[:n_test].sort().values, order[n_test:].sort().values
         return cls(name, x[pool], y[pool], x[test], y[test], classes)   # type: ignore[operator]
@@ -312,7 +323,9 @@ def unpack_mnist(
                 raise FileNotFoundError(f"{source} is missing from the package; install bdal again")
             content = source.read_bytes()
             if hashlib.sha256(content).hexdigest() != sha_packed:
-                raise ValueError(f"{source} is damaged ({len(content):,} bytes, wrong SHA-256); install bdal again")
+                raise ValueError(
+                    f"{source} is damaged ({len(content):,} bytes, wrong SHA-256); install bdal again"
+                )
             write_whole(target, lzma.decompress(content))
         if hashlib.sha256(target.read_bytes()).hexdigest() != sha:
             raise ValueError(f"{target} is not MNIST's ({target.stat().st_size:,} bytes, wrong SHA-256): "
@@ -328,7 +341,9 @@ def mnist(
     from torchvision.datasets import MNIST
     root = unpack_mnist(home)
     train, test = MNIST(root, train=True), MNIST(root, train=False)
-    return Data.from_arrays(train.data, train.targets, test.data, test.targets, classes=range(10), name="mnist")
+    return Data.from_arrays(
+        train.data, train.targets, test.data, test.targets, classes=range(10), name="mnist"
+    )
 
 # %% ../nbs/00_data.ipynb #7a00dd8c
 def show_images(
@@ -356,7 +371,8 @@ def first(self:Data,
     test:int|None=None, # test inputs; default: all
 )->Data: # of the first n, and of the first test inputs
     "A smaller data set, for a quick trial"
-    if not 0 < n <= len(self.x): raise ValueError(f"n is {n:,}; give 1 to {len(self.x):,}, the size of the pool")
+    if not 0 < n <= len(self.x):
+        raise ValueError(f"n is {n:,}; give 1 to {len(self.x):,}, the size of the pool")
     if test is not None and not 0 < test <= len(self.x_test):
         raise ValueError(f"test is {test:,}; give 1 to {len(self.x_test):,}, the size of the test set")
     if n == len(self.x) and test in (None, len(self.x_test)): return self
@@ -378,8 +394,12 @@ def torchvision_data(
     from torchvision import datasets
     root, cls = Path(home or bdal_home()), getattr(datasets, name, None)
     if cls is None:
-        raise ValueError(f"torchvision.datasets has no {name!r}; names look like 'FashionMNIST', 'KMNIST', 'CIFAR10'")
-    known = {name for base in cls.__mro__ for name in inspect.signature(base.__init__).parameters}   # EMNIST: in a base
+        raise ValueError(
+            f"torchvision.datasets has no {name!r}; names look like 'FashionMNIST', 'KMNIST', 'CIFAR10'"
+        )
+    known = {
+        name for base in cls.__mro__ for name in inspect.signature(base.__init__).parameters
+    }  # EMNIST: in a base
     part = "train" if "train" in known else "split"
     train, test = (True, False) if part == "train" else ("train", "test")
     try:
@@ -397,7 +417,8 @@ def repeated(
     seed:int=0, # of the noise
 )->Data: # pool of times*N, same test set
     "The pool `times` over, each copy with noise of its own (Repeated-MNIST: Kirsch et al. 2019, arXiv 1906.08158)"
-    if times < 1 or noise < 0: raise ValueError(f"times is {times} and noise {noise}; give times >= 1 and noise >= 0")
+    if times < 1 or noise < 0:
+        raise ValueError(f"times is {times} and noise {noise}; give times >= 1 and noise >= 0")
     x = data.x.repeat(times, *[1]*(data.x.ndim - 1))
     if noise: x += noise * torch.randn(x.shape, generator=stream(seed, "repeat noise"))
     return Data(f"{data.name} x{times} noise {noise:g}", x, data.y.repeat(times),
@@ -418,8 +439,10 @@ def balanced_start(
         if not (y == c).any(): continue
         of_class = order[y[order] == c]
         if len(of_class) < per_class:
-            raise ValueError(f"class {c} has {len(of_class)} images to draw from, the start set needs {per_class}; "
-                             "lower per_class")
+            raise ValueError(
+                f"class {c} has {len(of_class)} images to draw from, the start set needs {per_class}; "
+                "lower per_class"
+            )
         start.append(of_class[:per_class])
     return torch.cat(start)
 
@@ -464,10 +487,12 @@ class Pool:
         classes:int|None=None, # C; default: one more than the largest label of `start`
     ):
         if len(start) != 2:
-            raise ValueError("start is missing, or no pair; give (indices, labels) of a few images of each class")
+            raise ValueError("start is missing, or no pair; "
+                             "give (indices, labels) of a few images of each class")
         self.x, labels = as_pool(x), as_labels(start[1])
         if not len(labels) and not classes:
-            raise ValueError("start is empty; give (indices, labels) of a few images of each class, or set classes=")
+            raise ValueError("start is empty; "
+                             "give (indices, labels) of a few images of each class, or set classes=")
         self.classes = classes or int(labels.max()) + 1
         if self.classes < 2:
             raise ValueError(f"with {self.classes} class there is nothing to learn; "

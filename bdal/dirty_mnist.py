@@ -33,8 +33,14 @@ class VAE(nn.Module):
     ):
         super().__init__()
         with seeded(seed, "vae weights"):
-            self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU(),
-                                         nn.Linear(256, 2*latent))
+            self.encoder = nn.Sequential(
+                nn.Flatten(),
+                nn.Linear(784, 512),
+                nn.ReLU(),
+                nn.Linear(512, 256),
+                nn.ReLU(),
+                nn.Linear(256, 2 * latent),
+            )
             self.decoder = nn.Sequential(nn.Linear(latent, 256), nn.ReLU(), nn.Linear(256, 512), nn.ReLU(),
                                          nn.Linear(512, 784))
 
@@ -137,7 +143,9 @@ def fit_judges(
     "Train judges that differ in their initial weights and in the order of the images"
     nets = [lenet(derive_seed(seed, "judge", i)) for i in range(judges)]
     for i, net in enumerate(nets):
-        losses = fit(net, x, y, epochs=epochs, seed=derive_seed(seed, "judge", i), batch=128, dtype=torch.float32)
+        losses = fit(
+            net, x, y, epochs=epochs, seed=derive_seed(seed, "judge", i), batch=128, dtype=torch.float32
+        )
         net.eval()
         say(f"judge {i + 1} of {judges}: loss {losses[-100:].mean():.4f} nat")
     return nets
@@ -195,8 +203,13 @@ class Ambiguous:
     def pack(self)->bytes:
         "As a file's content"
         content = io.BytesIO()
-        np.savez(content, images=(self.images[:, 0]*255).round().byte().numpy(), soft=self.soft.half().numpy(),
-                 labels=self.labels.byte().numpy(), facts=np.array(json.dumps(self.facts)))
+        np.savez(
+            content,
+            images=(self.images[:, 0] * 255).round().byte().numpy(),
+            soft=self.soft.half().numpy(),
+            labels=self.labels.byte().numpy(),
+            facts=np.array(json.dumps(self.facts)),
+        )
         return lzma.compress(content.getvalue(), preset=9 | lzma.PRESET_EXTREME)
 
     @classmethod
@@ -235,7 +248,8 @@ def _candidates(vae, judges, data, n, seed, say):
 def _facts(vae, vae_losses, judges, data, seed):
     "What the generator and the judges are worth, on MNIST's test set"
     log_probs = judged(judges, data.x_test)
-    with torch.no_grad(): test_loss = vae.loss(data.x_test, stream(seed, "vae test")).item() / len(data.x_test)
+    with torch.no_grad():
+        test_loss = vae.loss(data.x_test, stream(seed, "vae test")).item() / len(data.x_test)
     return dict(seed=seed, torch=str(torch.__version__), vae_losses=[round(l, 3) for l in vae_losses],
                 vae_test_loss=round(test_loss, 3), mnist_entropy=entropy(log_probs).mean().item(),
                 judges=[measure(log_probs[:, t], data.y_test)["accuracy"] for t in range(len(judges))],
@@ -289,12 +303,16 @@ def _published(home=None, classes=10):
             try:
                 with urlopen(_PUBLISHED + name, timeout=60) as f: content = f.read()
             except (OSError, HTTPException) as e:
-                raise OSError(f"{_PUBLISHED + name} could not be had ({e}); connect to a network, put the file at "
-                              f"{path}, or use source='rebuilt', which needs none") from e
+                raise OSError(
+                    f"{_PUBLISHED + name} could not be had ({e}); connect to a network, put the file at "
+                    f"{path}, or use source='rebuilt', which needs none"
+                ) from e
         else: content = path.read_bytes()
         if (got := hashlib.md5(content).hexdigest()) != md5:
-            raise ValueError(f"{path if path.exists() else _PUBLISHED + name} is not the published file "
-                             f"({len(content):,} bytes, MD5 {got}); delete it and try again, or use source='rebuilt'")
+            raise ValueError(
+                f"{path if path.exists() else _PUBLISHED + name} is not the published file "
+                f"({len(content):,} bytes, MD5 {got}); delete it and try again, or use source='rebuilt'"
+            )
         if not path.exists(): write_whole(path, content)
         parts.append(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     images, labels = parts[0].float().view(-1, 1, 28, 28), parts[1].long()
@@ -353,15 +371,21 @@ def dirty_mnist(
                            (clean.x_test, clean.y_test, slice(n, None), "test")):
         labels, copies = ambiguous.labels[at], ambiguous.labels.shape[1]
         number = torch.arange(len(labels)).repeat_interleave(copies)   # of the ambiguous image
-        parts.append(dict(x=_join(x, ambiguous.images[at], copies, noise, stream(seed, f"dirty noise {name}")),
-                          y=torch.cat([y, labels.flatten()]),
-                          ambiguous=torch.arange(len(y) + labels.numel()) >= len(y),
-                          soft=torch.cat([F.one_hot(y, 10).float(), ambiguous.soft[at][number]]),
-                          group=torch.cat([torch.arange(len(y)), len(y) + number])))
+        parts.append(
+            dict(
+                x=_join(x, ambiguous.images[at], copies, noise, stream(seed, f"dirty noise {name}")),
+                y=torch.cat([y, labels.flatten()]),
+                ambiguous=torch.arange(len(y) + labels.numel()) >= len(y),
+                soft=torch.cat([F.one_hot(y, 10).float(), ambiguous.soft[at][number]]),
+                group=torch.cat([torch.arange(len(y)), len(y) + number]),
+            )
+        )
     train, test = parts
     which = {name: (test["ambiguous"] == is_it).nonzero().flatten()
              for name, is_it in (("clean", False), ("ambiguous", True))}
-    named = " ".join([f"dirty-mnist {source}"] + [f"noise {noise:g}"]*(noise != 0.05) + [f"seed {seed}"]*(seed != 0))
+    named = " ".join(
+        [f"dirty-mnist {source}"] + [f"noise {noise:g}"] * (noise != 0.05) + [f"seed {seed}"] * (seed != 0)
+    )
     return DirtyData(named, classes=clean.classes, start_among=torch.arange(len(clean.y)), test_parts=which,
                      **train, **{f"{k}_test": v for k, v in test.items()})
 

@@ -57,7 +57,9 @@ def at_labels(
         return f"{mean:.1%}" + (f" [{low:.1%}, {high:.1%}]" if not np.isnan(low) else "")
     studies = list(dict.fromkeys(frame.study))
     counts = [n for n in counts if n in c.index.get_level_values(1)]
-    return pd.DataFrame({s: [cell(s, n) for n in counts] for s in studies}, index=pd.Index(counts, name="labels"))
+    return pd.DataFrame(
+        {s: [cell(s, n) for n in counts] for s in studies}, index=pd.Index(counts, name="labels")
+    )
 
 # %% ../nbs/deeper/evidence.ipynb #a64dd692
 def curve_table(
@@ -81,7 +83,9 @@ def labels_to(
     "Labels at which each trial first reaches an accuracy, and holds it"
     if hold < 1: raise ValueError(f"hold is {hold}; give 1 or more evaluations")
     if frame.test_accuracy.isna().any():
-        raise ValueError("some rounds have no test_accuracy, as where no test set was given; leave those studies out")
+        raise ValueError(
+            "some rounds have no test_accuracy, as where no test set was given; leave those studies out"
+        )
     def first(g):
         g = g.sort_values("n_labelled")
         up = np.append(g.test_accuracy >= level, [False]*(hold - 1))
@@ -140,7 +144,9 @@ def crossings(
     levels=(.8, .9, .95), # test accuracies
 )->pd.DataFrame: # a row a study; text
     "`labels_table` at the first crossing, and at the crossing that holds for three evaluations"
-    return pd.concat([labels_table(frame, levels), labels_table(frame, levels, hold=3).add_suffix(", held")], axis=1)
+    return pd.concat(
+        [labels_table(frame, levels), labels_table(frame, levels, hold=3).add_suffix(", held")], axis=1
+    )
 
 # %% ../nbs/deeper/evidence.ipynb #0083879b
 def area(
@@ -168,7 +174,9 @@ def at(
     x:str="n_labelled", # column in which n is looked for
 )->pd.Series: # indexed by study and seed
     "Each trial's value at one number of labels"
-    return frame[frame[x] == n].groupby(["study", "seed"], sort=False)[value].first().rename(f"{value} at {n:g}")
+    return (
+        frame[frame[x] == n].groupby(["study", "seed"], sort=False)[value].first().rename(f"{value} at {n:g}")
+    )
 
 def common_range(
     frame:pd.DataFrame, # as from `load`
@@ -186,7 +194,8 @@ def differences(
 )->pd.Series: # a - b, indexed by seed
     "Differences within pairs: trials of two studies with the same seed"
     for study in (a, b):
-        if study not in values: raise ValueError(f"there is no study {study!r}; choose from {', '.join(values.unstack().index)}")
+        if study not in values:
+            raise ValueError(f"there is no study {study!r}; choose from {', '.join(values.unstack().index)}")
     a_s, b_s = values[a].align(values[b], join="inner")
     if not len(a_s):
         raise ValueError(f"{a!r} has seeds {sorted(values[a].index)}, {b!r} {sorted(values[b].index)}; "
@@ -198,7 +207,8 @@ def sign_flip(
 )->float: # two-sided p
     "Exact sign-flip permutation test that differences are symmetric about 0 (Fisher 1935); above 16 pairs, Wilcoxon's"
     d = np.asarray(d, dtype=float)
-    if not np.isfinite(d).all(): raise ValueError("a difference is infinite or NaN; leave it out, or put a bound there")
+    if not np.isfinite(d).all():
+        raise ValueError("a difference is infinite or NaN; leave it out, or put a bound there")
     if len(d) < 2 or not d.any(): return 1.
     if len(d) > 16: return float(stats.wilcoxon(d).pvalue)
     def mean_difference(a, b, axis): return np.mean(a - b, axis=axis)
@@ -237,12 +247,16 @@ def evidence(
     for name, d in family.items():
         bound, d = beyond[name] if isinstance(beyond, dict) else beyond, np.asarray(d, dtype=float)
         if not np.isfinite(d).all():
-            raise ValueError(f"{name}: a difference is infinite or NaN, as where a trial never reaches a level; "
-                             "compare areas, or put a bound in its place")
+            raise ValueError(
+                f"{name}: a difference is infinite or NaN, as where a trial never reaches a level; "
+                "compare areas, or put a bound in its place"
+            )
         which = test if test != "auto" else "sign-flip" if len(family)*2/2**len(d) < level else "t"
         rows[name] = (len(d), *mean_interval(d), bound, TESTS[which](d - bound),
                       "Wilcoxon" if which == "sign-flip" and len(d) > 16 else which)
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["n", "mean", "low", "high", "beyond", "p", "test"])
+    table = pd.DataFrame.from_dict(
+        rows, orient="index", columns=["n", "mean", "low", "high", "beyond", "p", "test"]
+    )
     table.insert(6, "p_holm", holm(table.p))
     sure = table.p_holm < level
     table["answer"] = np.select([sure & (table.low > table.beyond), sure & (table.high < table.beyond)],

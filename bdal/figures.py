@@ -10,13 +10,22 @@ import pandas as pd
 from .evidence import curve, labels_to, quantiles
 
 # %% auto #0
-__all__ = ['COLOURS', 'looks', 'caption', 'apart', 'name_ends', 'plot_curves', 'headline', 'to_csv', 'to_markdown', 'save_figure']
+__all__ = ['COLOURS', 'looks', 'caption', 'apart', 'name_ends', 'plot_curves', 'headline', 'plot_train_and_test', 'to_csv',
+           'to_markdown', 'save_figure']
 
 # %% ../nbs/deeper/figures.ipynb #21dd5da4
 # Okabe & Ito, with a grey in place of their black, which nobody would see on a dark page
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7a7a7a")
-_DASHES = ("-", (0, (5, 2)), (0, (6, 2, 1, 2)), (0, (1, 1.5)), (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 1)))
-_OWN = dict(random=0, bald=1, margin=2, entropy=3) # which look a method has in every figure
+_DASHES = (
+    "-",
+    (0, (5, 2)),
+    (0, (6, 2, 1, 2)),
+    (0, (1, 1.5)),
+    (0, (9, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, (2, 1)),
+)
+_OWN = dict(random=0, bald=1, margin=2, entropy=3, train=4, test=6) # which look each has in every figure
 
 def _look(i):
     "The i-th look, as keywords for `plot`"
@@ -27,8 +36,10 @@ def looks(
 )->dict: # study -> keywords for `plot`
     "Colour, dashes and marker of each study"
     if len(studies) > len(COLOURS):
-        raise ValueError(f"{len(studies)} curves cannot be told apart; draw at most {len(COLOURS)} in a figure")
-    own = {}
+        raise ValueError(
+            f"{len(studies)} curves cannot be told apart; draw at most {len(COLOURS)} in a figure"
+        )
+    own:dict = {}
     for study in studies: # a method has its own look, the first time it is there
         i = _OWN.get(study.removeprefix("dirty_").removeprefix("augmented_"))
         if i is not None and i not in own.values(): own[study] = i
@@ -75,8 +86,16 @@ def name_ends(
     places = apart([(y - low) / (high - low) for _, y, _, _ in ends], gap)
     down = max(0, max(places) - 1)
     for (x, y, name, colour), place in zip(ends, places):
-        ax.annotate(name, (x, y), (1.02, place - down), textcoords="axes fraction", color=colour, va="center", fontsize="small",
-                    annotation_clip=False)
+        ax.annotate(
+            name,
+            (x, y),
+            (1.02, place - down),
+            textcoords="axes fraction",
+            color=colour,
+            va="center",
+            fontsize="small",
+            annotation_clip=False,
+        )
 
 # %% ../nbs/deeper/figures.ipynb #a1c0f3b6
 def plot_curves(
@@ -98,7 +117,8 @@ def plot_curves(
         at, mean = c.index.get_level_values(x).astype(float), c["mean"].astype(float)
         ax.plot(at, mean, **look, ms=4, lw=1.4, markevery=.08 if len(c) > 15 else 1)
         low, high = c.low.astype(float), c.high.astype(float)
-        if "accuracy" in value or value == "share": low, high = low.clip(0, 1), high.clip(0, 1) # of two trials it reaches beyond
+        if "accuracy" in value or value == "share":
+            low, high = low.clip(0, 1), high.clip(0, 1)  # of two trials it reaches beyond
         ax.fill_between(at, low, high, color=look["color"], alpha=.2, lw=0)
         ends.append((at[-1], mean.iloc[-1], (labels or {}).get(study, study), look["color"]))
     if log: ax.set_xscale("log", base=2)
@@ -110,7 +130,9 @@ def plot_curves(
 
 def _name_axes(ax, value, x, below, log):
     ax.set_ylabel(value.replace("_", " ").replace("nll", "NLL, nat"))
-    ax.set_xlabel(dict(n_labelled="labelled images").get(x, x) + "\n" + textwrap.fill(below, 78), fontsize="small")
+    ax.set_xlabel(
+        dict(n_labelled="labelled images").get(x, x) + "\n" + textwrap.fill(below, 78), fontsize="small"
+    )
     if log: ax.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
     if "accuracy" in value or value == "share": ax.yaxis.set_major_formatter(lambda v, _: f"{100*v:.4g} %")
     ax.grid(alpha=.3)
@@ -128,11 +150,31 @@ def headline(
     to = {s: quantiles(reached[s], (.5,))[0] for s in names}
     ends = frame.groupby("study").n_labelled.max()
     if min(to.values()) < math.inf:
-        said = [f"{names[s]} {f'{n:g}' if n < math.inf else f'more than {ends[s]:,}'}" for s, n in sorted(to.items(), key=lambda v: v[1])]
+        said = [
+            f"{names[s]} {f'{n:g}' if n < math.inf else f'more than {ends[s]:,}'}"
+            for s, n in sorted(to.items(), key=lambda v: v[1])
+        ]
         return f"Labels to {100*level:g} %: " + ", ".join(said)
     last = ends.min()
     means = frame[frame.n_labelled == last].groupby("study")[value].mean().sort_values(ascending=False)
     return f"With {last:,} labels: " + ", ".join(f"{names[s]} {100*v:.1f} %" for s, v in means.items())
+
+# %% ../nbs/deeper/figures.ipynb #a1c0f3bb
+def plot_train_and_test(
+    frame:pd.DataFrame, # of one study, as from `load`
+    x:str="n_labelled", # column that the curves run along
+    title:str="", # of the figure
+    log:bool=False, # x axis in powers of two?
+): # the figure
+    "NLL and accuracy in two panels, on what is trained on and on the test set"
+    import matplotlib.pyplot as plt
+    fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), layout="constrained")
+    for ax, what in zip(axes, ("nll", "accuracy")):
+        parts = [part for part in ("train", "test") if f"{part}_{what}" in frame]
+        both = pd.concat([frame.assign(study=part, **{what: frame[f"{part}_{what}"]}) for part in parts])
+        plot_curves(both, what, ax=ax, x=x, log=log)
+    fig.suptitle(title)
+    return fig
 
 # %% ../nbs/deeper/figures.ipynb #9a8a7f6f
 def to_csv(
@@ -155,4 +197,6 @@ def save_figure(
     dark:bool=True, # is it shown on dark pages, too? Then its ground is transparent; else white
 )->None:
     "Save a figure, without what changes from run to run"
-    fig.savefig(path, dpi=150, metadata={"Software": None}, transparent=dark, facecolor=None if dark else "white")
+    fig.savefig(
+        path, dpi=150, metadata={"Software": None}, transparent=dark, facecolor=None if dark else "white"
+    )

@@ -132,10 +132,16 @@ def pass_once(
     axes = dict[nn.Module, int]()
     def look(layer, args):
         if layer in axes and isinstance(layer, ConsistentDropout):
-            raise ValueError("the network passes the same dropout layer twice, and both places would share a mask; "
-                             "give each place a dropout layer of its own")
+            raise ValueError(
+                "the network passes the same dropout layer twice, and both places would share a mask; "
+                "give each place a dropout layer of its own"
+            )
         axes[layer] = max(axes.get(layer, 0), args[0].ndim if args else 0)
-    hooks = [m.register_forward_pre_hook(look) for m in net.modules() if isinstance(m, (ConsistentDropout, nn.Linear))]
+    hooks = [
+        m.register_forward_pre_hook(look)
+        for m in net.modules()
+        if isinstance(m, (ConsistentDropout, nn.Linear))
+    ]
     try: return net(x.clone()), axes
     finally:
         for hook in hooks: hook.remove()
@@ -162,12 +168,17 @@ def sampling(
     layers = [m for m in net.modules() if isinstance(m, ConsistentDropout)]
     def switch(t):
         for m in layers: m.t = t
-    was_training, fused, first = net.training, torch.backends.mha.get_fastpath_enabled(), n_early(net) if late else 0
+    was_training, fused, first = (
+        net.training,
+        torch.backends.mha.get_fastpath_enabled(),
+        n_early(net) if late else 0,
+    )
     try:
         net.eval()
         torch.backends.mha.set_fastpath_enabled(False)   # which knows no dropout
         for i, m in enumerate(layers):   # p = 0 drops nothing
-            if i >= first and m.p or m is layers[-1]: m.T, m.masks, m.generator = T, None, stream(seed, "masks", i)
+            if i >= first and m.p or m is layers[-1]:
+                m.T, m.masks, m.generator = T, None, stream(seed, "masks", i)
         yield switch
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)

@@ -68,6 +68,7 @@ def check_passes(
     check_same(net, one, same, beside)
     return torch.cat([one, other])
 
+# %% ../nbs/deeper/probe.ipynb #111ec968
 def check_seen(net, seen, called):
     "An error for dropout that is not ours"
     who = type(net).__name__
@@ -75,11 +76,15 @@ def check_seen(net, seen, called):
         raise ValueError(f"{who} draws dropout by itself ({', '.join(on)}), other masks each time; "
                          "use nn.Dropout layers in place of F.dropout and layers of your own")
     if off := sorted({name for name, is_on in seen if not is_on}):
-        raise ValueError(f"{who} has dropout that does not sample ({', '.join(off)}); use nn.Dropout layers in place of "
-                         "F.dropout, and set the dropout inside attention or recurrent layers to 0")
+        raise ValueError(
+            f"{who} has dropout that does not sample ({', '.join(off)}); use nn.Dropout layers in place of "
+            "F.dropout, and set the dropout inside attention or recurrent layers to 0"
+        )
     if idle := [n for n, m in net.named_modules() if isinstance(m, ConsistentDropout) and m.p and m not in called]:
-        raise ValueError(f"{who} does not call its dropout {', '.join(idle)} when it is not training, so it cannot sample; "
-                         "call the layer always, or take it out")
+        raise ValueError(
+            f"{who} does not call its dropout {', '.join(idle)} when it is not training, so it cannot sample; "
+            "call the layer always, or take it out"
+        )
 
 def check_same(net, one, same, beside):
     "An error for what depends on more than the masks and the input"

@@ -21,7 +21,16 @@ __all__ = ['FORMAT', 'PROTOCOL', 'trial_in_words', 'last_accuracy', 'header', 's
 FORMAT = 1 # of the record; another number is another meaning
 PROTOCOL = 2 # of the trials; 1, that of bdal 0.1.0, had ragged mini-batches
 
-_SHOWN = ("data", "score", "selector", "K", "T", "schedule", "n_final", "seed") # of a configuration, in Jupyter
+_SHOWN = (
+    "data",
+    "score",
+    "selector",
+    "K",
+    "T",
+    "schedule",
+    "n_final",
+    "seed",
+)  # of a configuration, in Jupyter
 
 def trial_in_words(
     config:dict, # of a record's header
@@ -62,10 +71,14 @@ def header(
     threads:int=1, # that train, on the CPU
 )->dict:
     "What a trial is and where it runs, as a record's first line"
-    return dict(format=FORMAT, config=dict(protocol=PROTOCOL, **json.loads(json.dumps(config))),
-                versions=dict(bdal=bdal.__version__, torch=torch.__version__, python=platform.python_version()),
-                device=_describe(torch.device(device), threads), arithmetic=str(dtype).removeprefix("torch."),
-                commit=_git_commit())
+    return dict(
+        format=FORMAT,
+        config=dict(protocol=PROTOCOL, **json.loads(json.dumps(config))),
+        versions=dict(bdal=bdal.__version__, torch=torch.__version__, python=platform.python_version()),
+        device=_describe(torch.device(device), threads),
+        arithmetic=str(dtype).removeprefix("torch."),
+        commit=_git_commit(),
+    )
 
 # %% ../nbs/deeper/record.ipynb #19f4c7d2
 _BEGIN = b'{"format": ' # a file that begins otherwise is not ours
@@ -83,14 +96,16 @@ def check_header(
     header:dict, # first line of a record
 )->None:
     "Is this the header of a record that this bdal reads?"
-    if header["format"] != FORMAT: raise ValueError(f"its format is {header['format']}, this bdal reads {FORMAT}")
+    if header["format"] != FORMAT:
+        raise ValueError(f"its format is {header['format']}, this bdal reads {FORMAT}")
     if not isinstance(header["config"], dict): raise ValueError("its header has no configuration")
 
 def check_rows(
     rows:list, # rounds of a record
 )->None:
     "Are these rounds 0, 1, 2, ..., with lists of whole numbers?"
-    if [row["round"] for row in rows] != list(range(len(rows))): raise ValueError("its rounds are not 0, 1, 2, ...")
+    if [row["round"] for row in rows] != list(range(len(rows))):
+        raise ValueError("its rounds are not 0, 1, 2, ...")
     def whole(o): return isinstance(o, list) and all(type(i) is int and abs(i) < 2**63 for i in o)
     for r, row in enumerate(rows):
         if not (whole(row.get("indices", [])) and whole(row.get("labels", []))):
@@ -182,8 +197,11 @@ def start(self:Record,
     self._moved = {} if self.complete else {k: v for k, v in now.items() if was[k] != v}
     if self._moved:
         before, after = (", ".join(f"{k} {there[k]}" for k in self._moved) for there in (was, now))
-        warnings.warn(f"{self.path} was computed with {before}, and goes on with {after}; the last digits may "
-                      "differ from those of one uninterrupted trial", stacklevel=4)
+        warnings.warn(
+            f"{self.path} was computed with {before}, and goes on with {after}; the last digits may "
+            "differ from those of one uninterrupted trial",
+            stacklevel=4,
+        )
 
 @patch
 def _compare(self:Record, header):
@@ -198,8 +216,10 @@ def _compare(self:Record, header):
         what = (f"a record of protocol {self.protocol}, and this bdal continues those of protocol {PROTOCOL}")
     else: what = "the record of another trial: " + "; ".join(
         f"{k} is {there.get(k)!r} there, {here.get(k)!r} here" for k in differ)
-    raise ValueError(f"{self.path} is {what}; give another path. To take its labels along, begin the other with "
-                     "start=Record(path).known")
+    raise ValueError(
+        f"{self.path} is {what}; give another path. To take its labels along, begin the other with "
+        "start=Record(path).known"
+    )
 
 # %% ../nbs/deeper/record.ipynb #0b9d6f27
 def lock_file(
@@ -211,7 +231,9 @@ def lock_file(
     try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError: return False
     except OSError as e:
-        warnings.warn(f"{f.name} cannot be locked on this file system ({e.strerror}): let one process write it")
+        warnings.warn(
+            f"{f.name} cannot be locked on this file system ({e.strerror}): let one process write it"
+        )
     return True
 
 # %% ../nbs/deeper/record.ipynb #e83c5b10
@@ -227,7 +249,9 @@ def _open(self:Record):
                       "give a path in a folder that you may write") from e
     if not lock_file(self._file):
         self.close()
-        raise RuntimeError(f"{self.path} is being written by another process; wait for it, or give another path")
+        raise RuntimeError(
+            f"{self.path} is being written by another process; wait for it, or give another path"
+        )
     _OPEN[name] = self
     self._file.seek(0)
     self._parse(content := self._file.read())   # what has come since we looked
@@ -253,7 +277,9 @@ def append(self:Record,
                            "make the Learner again")
     self.catch_up()
     if row.get("round", len(self.rounds)) != len(self.rounds):
-        raise RuntimeError(f"round {row['round']} cannot be written: the next is {len(self.rounds)}; call ask() again")
+        raise RuntimeError(
+            f"round {row['round']} cannot be written: the next is {len(self.rounds)}; call ask() again"
+        )
     if self._moved: row = {**row, "goes_on": self._moved}
     row = {**row, **self._longer}
     self._write(row)
@@ -269,12 +295,15 @@ def catch_up(self:Record)->None:
     if not self._file: return
     size = self._on_disk()
     if size < self._size:
-        raise RuntimeError(f"{self.path} has become shorter: another program has changed it; make the Learner again")
+        raise RuntimeError(
+            f"{self.path} has become shorter: another program has changed it; make the Learner again"
+        )
     if size == self._size: return
     self._file.seek(0)
     self._parse(self._file.read())
     self._size, self._moved, self._longer = size, {}, {}
 
+# %% ../nbs/deeper/record.ipynb #a322273c
 @patch
 def _write(self:Record, entry):
     if not self.path: return
@@ -318,14 +347,18 @@ def known(self:Record)->tuple: # indices and labels, lists: the start set and al
 @patch(as_prop=True)
 def complete(self:Record)->bool: # has the trial reached its last round?
     "Is there nothing left to do?"
-    rows = self.header and self.header["config"].get("rows")   # where nothing is asked, the header says how many
+    rows = self.header and self.header["config"].get(
+        "rows"
+    )  # where nothing is asked, the header says how many
     return len(self.rounds) >= rows if rows else bool(self.rounds) and not self.rounds[-1].get("indices")
 
 @patch
 def table(self:Record)->Any:
     "The rounds as a pandas data frame, without lists and notes"
     import pandas as pd
-    return pd.DataFrame([{k: v for k, v in row.items() if not isinstance(v, (list, dict))} for row in self.rounds])
+    return pd.DataFrame(
+        [{k: v for k, v in row.items() if not isinstance(v, (list, dict))} for row in self.rounds]
+    )
 
 # %% ../nbs/deeper/record.ipynb #f04d9c71
 @patch

@@ -11,7 +11,8 @@ import pandas as pd
 from .results import NotMeasured, axis, there, together
 from .evidence import (area, curve_table, differences, evidence, labels_in_words, labels_quantiles,
                            mean_interval, shared, share_at_end, span, steps_taken, value_at)
-from .figures import caption, headline, plot_curves, save_figure, to_csv, to_markdown
+from .figures import caption, headline, plot_curves, plot_train_and_test, save_figure
+from .figures import to_csv, to_markdown
 from .claims import BUILT, MEASURES, dirty_images, of_all, read_toml
 
 # %% auto #0
@@ -498,7 +499,9 @@ def curves(
     frame = together(frames, *there(frames, studies))
     last = frames[upto].n_labelled.max() if upto else frame.n_labelled.max()
     inside, labels = frame[frame.n_labelled <= last], {**names, **(labels or {})}
-    return plot_curves(inside, title=title or headline(inside, labels=labels), ylim=ylim, labels=labels).figure
+    return plot_curves(
+        inside, title=title or headline(inside, labels=labels), ylim=ylim, labels=labels
+    ).figure
 
 # %% ../nbs/deeper/report.ipynb #5e308065
 def early_and_late(
@@ -534,15 +537,8 @@ def panels(
     log:bool=False, # x axis in powers of two?
 ):
     "Two panels: NLL and accuracy, train and test"
-    import matplotlib.pyplot as plt
     frame = together(frames, studies[0])
-    fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
-    for ax, what in zip(axes, ("nll", "accuracy")):
-        plot_curves(_columns(frame, what), "y", ax=ax, x=axis(frame), log=log)
-        ax.set_ylabel("NLL, nat" if what == "nll" else "accuracy")
-    _at_percent(axes[1])
-    fig.suptitle(title)
-    return fig
+    return plot_train_and_test(frame, axis(frame), title, log)
 
 # %% ../nbs/deeper/report.ipynb #bc88fa6e
 def train_and_test(

@@ -23,7 +23,7 @@ def results_folder()->Path:
     raise FileNotFoundError(f"no folder 'results' beside a settings.ini in {here} or above it; "
                             "run this inside a clone of the project")
 
-RECORDS = "v0.1" # of protocol 1; those of protocol 2 lie in `results` itself, and the pages move there when all are run
+RECORDS = "v0.1"  # of protocol 1; those of protocol 2 lie in `results` itself, and the pages move there when all are run
 
 def records_folder()->Path:
     "Where the records lie that the project's pages are drawn from"
@@ -39,10 +39,13 @@ def _records(studies, results=None):
     for study in studies:
         files = _files(results/study)
         if not files:
-            raise FileNotFoundError(f"there are no trials in {results/study}; "
-                                    f"studies there: {sorted(p.name for p in results.iterdir() if p.is_dir())}")
+            raise FileNotFoundError(
+                f"there are no trials in {results / study}; "
+                f"studies there: {sorted(p.name for p in results.iterdir() if p.is_dir())}"
+            )
         evaluated = [r for r in map(Record, files) if r.rounds]   # one that has just begun has none yet
-        if not evaluated: raise ValueError(f"no trial in {results/study} has come to its first evaluation; wait for it")
+        if not evaluated:
+            raise ValueError(f"no trial in {results / study} has come to its first evaluation; wait for it")
         for record in evaluated: yield study, record
 
 # %% ../nbs/deeper/results.ipynb #54c71f3f
@@ -54,6 +57,7 @@ def _used(
     cut = max(sorted(rounds), key=lambda c: (c*max((rounds >= c).sum() - 1, .5), c))
     return np.where((rounds >= cut) & (cut > 1), cut, 0)
 
+# %% ../nbs/deeper/results.ipynb #bef3a824
 def trials(
     *studies:str, # names of folders in `results`
     results=None, # that folder; none: `records_folder()`
@@ -61,15 +65,25 @@ def trials(
     "What each trial is, where it ran, and the seconds that its rounds took"
     def row(study, record):
         config, rows = record.header["config"], record.table()
-        hosts = {k: "; ".join(dict.fromkeys(map(str, filter(None, v)))) or None for k, v in record.hosts.items()}
+        def different(values): return "; ".join(dict.fromkeys(map(str, filter(None, values)))) or None
+        hosts = {k: different(v) for k, v in record.hosts.items()}
         start = hashlib.sha256(str(config.get("start_indices")).encode()).hexdigest()[:8]
-        return dict(study=study, trial=int(record.path.stem.split("-")[-1]), seed=config["seed"], rounds=len(rows),
-                    n_labelled=rows.n_labelled.max() if "n_labelled" in rows else np.nan,
-                    n_final=config.get("n_final"), seconds=rows.filter(regex="seconds$").sum().sum(), start=start,
-                    commit=record.header.get("commit"), **{**record.header.get("versions", {}), **hosts})
+        return dict(
+            study=study,
+            trial=int(record.path.stem.split("-")[-1]),
+            seed=config["seed"],
+            rounds=len(rows),
+            n_labelled=rows.n_labelled.max() if "n_labelled" in rows else np.nan,
+            n_final=config.get("n_final"),
+            seconds=rows.filter(regex="seconds$").sum().sum(),
+            start=start,
+            commit=record.header.get("commit"),
+            **{**record.header.get("versions", {}), **hosts},
+        )
     table = pd.DataFrame([row(*pair) for pair in _records(studies, results)])
     return table.assign(used=table.groupby("study").rounds.transform(_used))
 
+# %% ../nbs/deeper/results.ipynb #ae35dc02
 def load(
     *studies:str, # names of folders in `results`
     results=None, # that folder; none: `records_folder()`
@@ -116,14 +130,17 @@ def protocols(
     found:dict[str, dict] = {}
     seeds:dict[str, list] = {}
     for study, record in _records(studies, results):
-        config = {k: v for k, v in record.header["config"].items() if k not in ("start_indices", "start_labels")}
+        config = {
+            k: v for k, v in record.header["config"].items() if k not in ("start_indices", "start_labels")
+        }
         seeds.setdefault(study, []).append(config.pop("seed"))
         first = found.setdefault(study, config)
         if differ := [k for k in {**first, **config} if first.get(k) != config.get(k)]:
             raise ValueError(f"{record.path} differs from the first trial of {study} in {', '.join(differ)}; "
                              "move it away, or run all of them alike")
     for study, s in seeds.items():
-        if sorted(s) != list(range(len(s))): raise ValueError(f"{study} has seeds {sorted(s)}; run those left out")
+        if sorted(s) != list(range(len(s))):
+            raise ValueError(f"{study} has seeds {sorted(s)}; run those left out")
     return pd.DataFrame(found)
 
 # %% ../nbs/deeper/results.ipynb #4c105ac9
@@ -206,8 +223,9 @@ def share_along(
     "Of each so many images acquired, the share for which a column is true; a last part that is not full is left out"
     by = ["study", "seed"]
     part = images.groupby(by, sort=False).cumcount() // every
-    parts = images.groupby([*by, part], sort=False).agg(n_labelled=("n_labelled", "last"), share=(column, "mean"),
-                                                        size=(column, "size"))
+    parts = images.groupby([*by, part], sort=False).agg(
+        n_labelled=("n_labelled", "last"), share=(column, "mean"), size=(column, "size")
+    )
     return parts[parts["size"] == every].reset_index(by).drop(columns="size")
 
 # %% ../nbs/deeper/results.ipynb #bf153e7c

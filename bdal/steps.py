@@ -96,7 +96,7 @@ class Protocol:
     lr:float|None = None # largest learning rate
     weight_decay:float|None = None # of AdamW
     augment:str|None = None # name in `AUGMENT`: training images changed a little at random
-    dtype:str = "auto" # arithmetic of training, measuring and scoring: "float32", "bfloat16", or "auto", the device's fast one
+    dtype: str = "auto"  # arithmetic of training, measuring and scoring: "float32", "bfloat16", or "auto", the device's fast one
     race:float|None = None # share of the pool that a glance leaves to be scored, see `race`; none: all of it
     if TYPE_CHECKING:   # a method that is told below
         def __getattr__(self, name:str)->Any: ...
@@ -110,7 +110,8 @@ class Protocol:
         check_dropout(self.p)
         for name, v in asdict(self).items():
             if v is None: continue
-            if name in ("K", "T", "batch", "seed", "n_final"): v = as_whole(name, v, 0 if name == "seed" else 1)
+            if name in ("K", "T", "batch", "seed", "n_final"):
+                v = as_whole(name, v, 0 if name == "seed" else 1)
             if name in ("coldness", "lr", "weight_decay"): v = as_number(name, v, zero=name == "weight_decay")
             if name == "race": v = check_race(v, self.selector)
             object.__setattr__(self, name, v)
@@ -162,11 +163,15 @@ def check_new(net_of_seed, net, seed, device):
     "Is the network a new one each time, with weights that only the seed decides?"
     again = new_net(net_of_seed, seed, 0, device)
     if again is net:
-        raise ValueError("net gives the same module each time; let it make a new one, since each round trains from scratch")
+        raise ValueError(
+            "net gives the same module each time; let it make a new one, since each round trains from scratch"
+        )
     begun = net.state_dict()
     if not all(begun[k].equal(w) for k, w in again.state_dict().items() if torch.is_tensor(w) and not is_lazy(w)):
-        raise ValueError("net gives other weights when it is called again with the same seed, so a trial could not be "
-                         "replayed; draw them from torch's or numpy's global numbers, which are seeded")
+        raise ValueError(
+            "net gives other weights when it is called again with the same seed, so a trial could not be "
+            "replayed; draw them from torch's or numpy's global numbers, which are seeded"
+        )
 
 # %% ../nbs/03_steps.ipynb #72b4c8e6
 def check_net(
@@ -185,14 +190,20 @@ def check_net(
             with torch.no_grad(): out = net(x[:1].clone().to(device))
         except Exception as e: raise ValueError(cannot_take(x, e)) from e
         if not torch.is_tensor(out):
-            raise ValueError(f"the network gives a {type(out).__name__}; let it give logits, [B, {classes}]: a tensor")
+            raise ValueError(
+                f"the network gives a {type(out).__name__}; let it give logits, [B, {classes}]: a tensor"
+            )
         if list(out.shape) != [1, classes]:
-            raise ValueError(f"the network gives {list(out.shape)} for one input; give logits, [1, {classes}]: one a class")
+            raise ValueError(
+                f"the network gives {list(out.shape)} for one input; give logits, [1, {classes}]: one a class"
+            )
         check_new(net_of_seed, net, protocol.seed, device)
         with consistent_for_now(net) as sampled: one, other = check_passes(sampled, x.to(device))
         if needs_disagreement(protocol.score) and (protocol.T == 1 or one.equal(other)):
-            raise ValueError(f"score {protocol.score!r} asks where samples disagree, and they cannot: T is {protocol.T}, "
-                             "or no dropout has an effect; give T from 2 and dropout above 0, or another score")
+            raise ValueError(
+                f"score {protocol.score!r} asks where samples disagree, and they cannot: T is {protocol.T}, "
+                "or no dropout has an effect; give T from 2 and dropout above 0, or another score"
+            )
         return net
 
 # %% ../nbs/03_steps.ipynb #854a5f7a
@@ -243,7 +254,9 @@ def held_out(
     if len(x) != len(y):
         raise ValueError(f"test has {len(x)} inputs and {len(y)} labels; give one label an input")
     if x.shape[1:] != shape:
-        raise ValueError(f"test has inputs of shape {list(x.shape[1:])}, the pool of {list(shape)}; make them equal")
+        raise ValueError(
+            f"test has inputs of shape {list(x.shape[1:])}, the pool of {list(shape)}; make them equal"
+        )
     if y.min() < 0 or y.max() >= classes:
         raise ValueError(f"labels of test go from {y.min()} to {y.max()}; with {classes} classes "
                          f"give 0 to {classes - 1}, or set classes=, which else is what `start` has seen")
@@ -267,6 +280,7 @@ class Trained(NamedTuple):
     net:Any=None # the module
     seconds:float=0. # of training
 
+# %% ../nbs/03_steps.ipynb #f068ec01
 class Learner:
     "Asks which images to label, is told their labels, keeps the record"
     def __init__(self,
@@ -291,10 +305,12 @@ class Learner:
         self.test = held_out(test, test_parts, few.shape[1:], self.pool.classes)
         warn_if_large(x=few, test=self.test and self.test.x[:1000])
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.net_of_seed = net or partial(default_net, self.pool.classes, self.protocol.p, tuple(few.shape[1:]))
-        example = check_net(self.net_of_seed, few[:2], self.pool.classes, self.protocol, self.device)
+        shape, C = tuple(few.shape[1:]), self.pool.classes
+        self.net_of_seed = net or partial(default_net, C, self.protocol.p, shape)
+        example = check_net(self.net_of_seed, few[:2], C, self.protocol, self.device)
         self.trained, self.progress = Trained(), Progress()
-        self.row, self.scores_N = dict[str, Any](), torch.tensor([])   # the open question, and what it was chosen by
+        self.row = dict[str, Any]()      # the open question
+        self.scores_N = torch.tensor([]) # what it was chosen by
         self.record.start(self._header(example, data))
         self._replay()
 
@@ -346,9 +362,14 @@ def _header(self:Learner, net, data):
     pool, test = self.pool, self.test and fingerprint(self.test.x, self.test.y, *self.test.parts.values())
     ours = isinstance(self.net_of_seed, partial) and self.net_of_seed.func is default_net
     name = getattr(self.net_of_seed, "__qualname__", type(self.net_of_seed).__name__)
-    config = {**asdict(p), **(data or dict(data="pool", fingerprint=fingerprint(pool.x), test=test)),
-              "classes": pool.classes, "start_indices": pool.labelled.tolist(), "start_labels": pool.labels.tolist(),
-              "net": "bayesian_cnn" if ours else f"{name}, {net_in_words(net)}"}
+    config = {
+        **asdict(p),
+        **(data or dict(data="pool", fingerprint=fingerprint(pool.x), test=test)),
+        "classes": pool.classes,
+        "start_indices": pool.labelled.tolist(),
+        "start_labels": pool.labels.tolist(),
+        "net": "bayesian_cnn" if ours else f"{name}, {net_in_words(net)}",
+    }
     threads = fit_threads(net, pool.inputs([0]*p.batch), p.batch)
     return header(config, self.device, self.dtype, threads)
 
@@ -371,11 +392,14 @@ def train_net(
     idx, labels = pool.known
     make_consistent(net)   # in place: a trained network may not be one that can be copied
     if any(map(is_lazy, net.parameters())):
-        with undisturbed(), seeded(p.seed, "lazy weights", round): net(pool.inputs(idx[:2]).to(next(net.parameters()).device))
-    fit(net, pool.inputs(idx), labels, **schedule(p.schedule, len(idx)), seed=derive_seed(p.seed, "fit", round),
-        batch=p.batch, lr=p.lr, weight_decay=p.weight_decay, augment=AUGMENT[p.augment], dtype=dtype, progress=progress)
+        with undisturbed(), seeded(p.seed, "lazy weights", round):
+            net(pool.inputs(idx[:2]).to(next(net.parameters()).device))
+    how = dict(batch=p.batch, lr=p.lr, weight_decay=p.weight_decay, augment=AUGMENT[p.augment])
+    fit(net, pool.inputs(idx), labels, **schedule(p.schedule, len(idx)), **how,
+        seed=derive_seed(p.seed, "fit", round), dtype=dtype, progress=progress)
     return net
 
+# %% ../nbs/03_steps.ipynb #f528f54f
 @patch(as_prop=True)
 def net(self:Learner)->nn.Module: # trained when first asked for
     "The network, trained on all labels so far"
@@ -410,6 +434,7 @@ def _measure(self:Learner, net, seed):
         test = self.test.columns(mean_log_probs(log_probs))
     return dict(train_accuracy=train.accuracy, **test)
 
+# %% ../nbs/03_steps.ipynb #c6d1fb87
 @patch
 def _choose(self:Learner, net, seed):
     "The batch to ask about; and scores_N, NaN where not scored"
@@ -423,17 +448,19 @@ def _choose(self:Learner, net, seed):
     scores_N[idx] = scores
     return acquire(scores, K, p.selector, seed("ties"), p.coldness, idx), scores_N
 
+# %% ../nbs/03_steps.ipynb #aca5a6a2
 @patch
-def _round(self:Learner)->tuple: # the record's line (indices are those to ask about); scores_N (NaN where not scored)
+def _round(self:Learner)->tuple: # the record's line, with the indices to ask about; scores_N, NaN where not scored
     "Train, measure, score, choose"
     r, net, clock = len(self.record.rounds), self.net, [time.perf_counter()]
     def seed(purpose): return derive_seed(self.protocol.seed, purpose, r)
     def lap(): clock.append(time.perf_counter()); return round(clock[-1] - clock[-2], 3)
     measured, evaluate_seconds = self._measure(net, seed("masks")), lap()
     batch, scores_N = self._choose(net, seed)
-    return dict(round=r, n_labelled=len(self.pool.labelled), **measured,
-                indices=batch.indices.tolist(), scores=batch.scores.tolist(), labels=[],
-                train_seconds=self.trained.seconds, score_seconds=lap(), evaluate_seconds=evaluate_seconds), scores_N
+    row = dict(round=r, n_labelled=len(self.pool.labelled), **measured,
+               indices=batch.indices.tolist(), scores=batch.scores.tolist(), labels=[],
+               train_seconds=self.trained.seconds, score_seconds=lap(), evaluate_seconds=evaluate_seconds)
+    return row, scores_N
 
 # %% ../nbs/03_steps.ipynb #93d5b7e8
 @patch
@@ -486,8 +513,10 @@ def tell(self:Learner,
     self._catch_up()
     if not self.row and self._told(idx, labels): return
     if self.record.complete:
-        raise RuntimeError("the trial is complete; to go on, begin another record, with a larger n_final or none "
-                           "and start=learner.known")
+        raise RuntimeError(
+            "the trial is complete; to go on, begin another record, with a larger n_final or none "
+            "and start=learner.known"
+        )
     if not self.row: raise RuntimeError("nothing has been asked in this round; call ask() first")
     idx, labels = self.pool.checked(idx, labels)
     if not len(idx): raise ValueError("no labels were told; give at least one")
@@ -498,7 +527,8 @@ def tell(self:Learner,
 
 # %% ../nbs/03_steps.ipynb #4fa0c6d2
 @patch
-def __repr__(self:Learner): return f"Learner, {self.protocol.score}, round {len(self.record.rounds)}. {self.pool}"
+def __repr__(self: Learner):
+    return f"Learner, {self.protocol.score}, round {len(self.record.rounds)}. {self.pool}"
 
 @patch
 def _repr_html_(self:Learner):
@@ -506,9 +536,15 @@ def _repr_html_(self:Learner):
     then = ("nothing, the trial is complete" if self.record.complete else
             f"tell: {len(self.row['indices'])} labels are waited for" if self.row else "ask")
     of = self.protocol.n_final or len(self.pool.x)
-    return as_html({"learner": trial_in_words(config), "labels": f"{n:,} of {of:,}; {len(self.pool):,} unlabelled",
-                    "next": then, "accuracy": last_accuracy(self.record.rounds + ([self.row] if self.row else [])),
-                    "record": self.record.path or "in memory"})
+    return as_html(
+        {
+            "learner": trial_in_words(config),
+            "labels": f"{n:,} of {of:,}; {len(self.pool):,} unlabelled",
+            "next": then,
+            "accuracy": last_accuracy(self.record.rounds + ([self.row] if self.row else [])),
+            "record": self.record.path or "in memory",
+        }
+    )
 
 # %% ../nbs/03_steps.ipynb #d9ff6dca
 def run_trial(
@@ -546,7 +582,9 @@ def round_line(
     "A round in one line"
     parts = [f"round {row['round']:3d}"]
     if "n_labelled" in row: parts.append(f"{row['n_labelled']:4d}{f'/{n_final}' if n_final else ''} labels")
-    test = row["test_accuracy"] is not None and f"test {row['test_accuracy']:6.2%}, NLL {row['test_nll']:.3f}, "
+    test = (
+        row["test_accuracy"] is not None and f"test {row['test_accuracy']:6.2%}, NLL {row['test_nll']:.3f}, "
+    )
     parts.append(f"{test or ''}train {row['train_accuracy']:.1%}")
     seconds = [row[f"{part}_seconds"] for part in ("train", "evaluate", "score") if f"{part}_seconds" in row]
     parts.append(" + ".join(f"{s:.1f}" for s in seconds) + " s")
@@ -564,5 +602,9 @@ __getattr__ = moved("bdal.steps")
 
 def run_round(learner):
     "A method since 0.2"
-    warnings.warn("run_round(learner) goes in the next version; learner.ask() calls it", DeprecationWarning, stacklevel=2)
+    warnings.warn(
+        "run_round(learner) goes in the next version; learner.ask() calls it",
+        DeprecationWarning,
+        stacklevel=2,
+    )
     return learner._round()

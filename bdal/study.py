@@ -23,9 +23,9 @@ from .figures import headline, looks, plot_curves, save_figure, to_csv
 
 # %% auto #0
 __all__ = ['COUNTS', 'check_parameters', 'function_of', 'folder_data', 'first', 'load_data', 'recorded_as', 'same_trial',
-           'load_net', 'Parameters', 'show_some', 'Experiment', 'plot_scores', 'rounds', 'check_trial', 'show_acquired',
-           'in_common', 'Comparison', 'gain_in_words', 'check_pairs', 'paired_tests', 'curve_numbers',
-           'write_comparison']
+           'load_net', 'Parameters', 'show_some', 'Experiment', 'plot_scores', 'rounds', 'check_trial',
+           'check_measures', 'cut_short', 'show_acquired', 'in_common', 'Comparison', 'gain_in_words', 'check_pairs',
+           'paired_tests', 'curve_numbers', 'write_comparison']
 
 # %% ../nbs/deeper/study.ipynb #65c90a3d
 def check_parameters(
@@ -33,8 +33,10 @@ def check_parameters(
 )->dict: # name -> value
     "Refuse parameters that the notebook does not declare, or of another type"
     if "__annotate__" in namespace and "__annotations__" not in namespace:
-        raise ValueError("Python 3.14 keeps no types of a cell's names; begin the notebook's first cell with: "
-                         "from __future__ import annotations")
+        raise ValueError(
+            "Python 3.14 keeps no types of a cell's names; begin the notebook's first cell with: "
+            "from __future__ import annotations"
+        )
     declared = {k: getattr(t, "__name__", str(t)) for k, t in namespace.get("__annotations__", {}).items()}
     plain = (bool, int, float, str, list, dict, tuple, type(None))
     for name, value in namespace.items():
@@ -219,7 +221,9 @@ class Parameters:
     n_test:int = 0 # images of the test set; 0: as large a share as of the pool
     T:int = 5 # networks sampled by MC dropout
     recipe:str = "plain" # how to train: plain, or augmented; the next two say what differs from it
-    p:list = field(default_factory=list) # dropout after each layer but the last, three numbers; empty: the recipe's
+    p: list = field(
+        default_factory=list
+    )  # dropout after each layer but the last, three numbers; empty: the recipe's
     schedule:str = "" # length of a training: "steps S", "epochs E" or "heuristic"; empty: the recipe's
     seed:int = 0 # of the trial
     out:str = "" # file for the trial's record, JSON lines; empty: in memory
@@ -329,10 +333,31 @@ def check_trial(
     images = config["start_indices"] + [i for row in rows for i in row["indices"]]
     assert len(set(images)) == len(images) == counts[-1], "an image was labelled twice"
     for row in rows:
-        assert row["labels"] == data.y[row["indices"]].tolist(), f"round {row['round']}: not the data's labels"
+        assert row["labels"] == data.y[row["indices"]].tolist(), (
+            f"round {row['round']}: not the data's labels"
+        )
         for name, v in row.items():
             assert "accuracy" not in name or 0 <= v <= 1, f"{name} is {v}"
             assert "nll" not in name or v >= 0, f"{name} is {v}"
+
+# %% ../nbs/deeper/study.ipynb #c5e0d002
+def check_measures(
+    rows:pd.DataFrame, # of a record, with columns of accuracy and NLL
+)->None:
+    "Accuracies lie between 0 and 1, and no NLL is negative"
+    assert rows.filter(regex="accuracy$").stack().between(0, 1).all(), "an accuracy is no share"
+    assert (rows.filter(regex="nll$") >= 0).all(axis=None), "an NLL is negative"
+
+def cut_short(
+    record:Record, # whole
+    path, # of the copy
+)->Path: # the same
+    "A copy of a record that ends after its first round, as a kill would leave it"
+    copy = Record(path)
+    copy.start(record.header)
+    copy.append(record.rounds[0])
+    copy.close()
+    return Path(path)
 
 # %% ../nbs/deeper/study.ipynb #96b17faa
 def show_acquired(

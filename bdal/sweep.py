@@ -8,6 +8,8 @@ import argparse, ast, os, re, socket, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
+from fastcore.basics import patch
 import bdal
 from .acquisition import lookup
 from .record import PROTOCOL, Record, lock_file
@@ -15,8 +17,8 @@ from .steps import Protocol, round_line
 
 
 # %% auto #0
-__all__ = ['STARTS', 'LINE_EVERY', 'Study', 'load_studies', 'check_study', 'Trial', 'plan', 'run', 'sweep', 'status', 'main',
-           'cli']
+__all__ = ['STARTS', 'LINE_EVERY', 'Study', 'load_studies', 'check_study', 'differing', 'Trial', 'plan', 'run', 'sweep', 'status',
+           'main', 'cli']
 
 # %% ../nbs/deeper/sweep.ipynb #76fc1c6f
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
@@ -30,6 +32,7 @@ def _need(module, extra="dev"):
         raise ImportError(f"a sweep needs {module.split('.')[0]} ({e}); "
                           f"install it: pip install -e '.[{extra}]' in a clone of the project") from e
 
+# %% ../nbs/deeper/sweep.ipynb #48bdac7c
 @dataclass(frozen=True)
 class Study:
     "A row of studies.toml"
@@ -40,10 +43,12 @@ class Study:
     folder:Path|None = None # of the file; none: that of the notebook
     says:str="" # its name in words, for figures and reports
 
+# %% ../nbs/deeper/sweep.ipynb #6bbf0583
 def _as_study(name, table, folder):
     "One table of the file, checked"
     if not _NAME.fullmatch(name) or name == "all":
-        raise ValueError("choose another name: up to 41 of a-z, 0-9, '-' and '_', the first a letter or digit; not 'all'")
+        raise ValueError("choose another name: up to 41 of a-z, 0-9, '-' and '_', "
+                         "the first a letter or digit; not 'all'")
     if not isinstance(table, dict): raise ValueError(f"this is {table!r}; make it a table, headed [{name}]")
     for key in table: lookup(dict.fromkeys(("says", "notebook", "trials", "parameters")), key, "key")
     notebook, trials, parameters = table.get("notebook"), table.get("trials", 1), table.get("parameters", {})
@@ -59,6 +64,7 @@ def _as_study(name, table, folder):
         raise ValueError(f"says is {says!r}; give the name in words, up to 60 characters")
     return Study(name, _notebook(notebook, folder), trials, parameters, folder, says)
 
+# %% ../nbs/deeper/sweep.ipynb #22c826d4
 def _notebook(name, folder):
     "A notebook beside the file; where there is none, the project's of that name"
     own = Path(bdal.__file__).resolve().parent.parent/"nbs"/name
@@ -70,7 +76,9 @@ def load_studies(
     "The studies of a file, each checked as far as that goes without its notebook"
     toml, path = _need("tomllib" if sys.version_info >= (3, 11) else "tomli"), Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}; run this in a clone of the project, or give --file")
+        raise FileNotFoundError(
+            f"there is no file {path}; run this in a clone of the project, or give --file"
+        )
     try: tables = toml.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as e: raise ValueError(f"{path} is not TOML ({e}); mend it there") from e
     studies = {}
@@ -102,6 +110,7 @@ def _check_notebook(path):
                                                   "the study begins")
     return {name: (p["inferred_type_name"], p["default"]) for name, p in declared.items()}
 
+# %% ../nbs/deeper/sweep.ipynb #93654b10
 def check_study(
     study:Study, # with its notebook
 )->dict: # parameter -> value, the notebook's defaults among them
@@ -109,17 +118,18 @@ def check_study(
     declared, given = _check_notebook(study.notebook), study.parameters
     for name, value in given.items():
         if name in ("seed", "out"): raise ValueError(f"parameter {name} is set by the sweep; leave it out")
-        want, kind = lookup(declared, name, "parameter")[0].split("[")[0], type(value).__name__   # list[int] is a list
+        want = lookup(declared, name, "parameter")[0].split("[")[0] # list[int] is a list
+        kind = type(value).__name__
         if want not in (kind, "None") and not (want == "float" and kind == "int"):
             raise ValueError(f"parameter {name} is {value!r}, of type {kind}; give {want}")
         if kind not in ("str", "int", "float", "bool", "list"):
-            raise ValueError(f"parameter {name} is {value!r}, of type {kind}; give a text, a number, true, false "
-                             "or a list")
+            raise ValueError(f"parameter {name} is {value!r}, of type {kind}; "
+                             "give a text, a number, true, false or a list")
     known = {f.name for f in fields(Protocol)}
     empty = ("p", "schedule", "race")   # of these, nothing at all may be given
     checked:dict = {k: v or None if k in empty else v for k, v in given.items() if k in known}
     Protocol(**checked)   # K = 0 and the like
-    return {name: given[name] if name in given else _value(default) for name, (_, default) in declared.items()}
+    return {k: given[k] if k in given else _value(default) for k, (_, default) in declared.items()}
 
 def _value(source):
     "What a literal says; none: it is no literal"
@@ -127,6 +137,18 @@ def _value(source):
     except (ValueError, SyntaxError): return None
 
 # %% ../nbs/deeper/sweep.ipynb #568a6425
+def differing(
+    there:dict, # choices in a record
+    here:dict, # parameters of a trial
+    given:set, # names of those that count even if they are empty
+)->list: # names
+    "The choices in which a record is of another trial"
+    from bdal.study import same_trial   # which is not light
+    nothing:tuple = (None, "", "none", [], 0)   # may be written in any of these ways
+    return [k for k, v in here.items() if k in there and not same_trial(k, v, there)
+            and (there[k] not in nothing or v) and (k in given or v not in (None, "", []))]
+
+# %% ../nbs/deeper/sweep.ipynb #9d446f48
 @dataclass(frozen=True)
 class Trial:
     "One run of a study's notebook"
@@ -146,35 +168,37 @@ class Trial:
     def executed(self)->Path: return self.root/"runs"/self.study/f"trial-{self.seed:02d}.ipynb"
     @property
     def unfinished(self)->Path: return self.executed.with_suffix(".unfinished.ipynb")
+    if TYPE_CHECKING:   # told below
+        def state(self)->tuple: ...
 
-    def state(self)->tuple: # "new", "begun", "finished" or "refused"; in words; the record or none
-        "How far is it?"
-        try:
-            for path in (self.record, self.executed):
-                if not path.resolve().is_relative_to(self.root.resolve()):
-                    raise ValueError(f"{path} leads out of {self.root}; remove that link")
-            record = Record(self.record)
-        except (ValueError, OSError) as e: return "refused", str(e), None
-        if not record.header: return "new", "new", None
-        if record.protocol != PROTOCOL:
-            return "refused", (f"{self.record} is a record of protocol {record.protocol}, not {PROTOCOL}; "
-                               "move it away"), None
-        there, here = record.header["config"], {**self.parameters, "seed": self.seed}
-        nothing:tuple = (None, "", "none", [], 0)   # may be written in any of these ways
-        from bdal.study import same_trial   # which is not light
-        differ = [k for k, v in here.items() if k in there and not same_trial(k, v, there)
-                  and (there[k] not in nothing or v)
-                  and (k in self.given or k == "seed" or v not in (None, "", []))]
-        if differ == ["n_final"] and record.can_extend(here["n_final"]):
-            return "begun", f"complete at {there['n_final']} labels, to be extended to {here['n_final']}", record
-        if differ:
-            return "refused", (f"{self.record} is the record of another trial: "
-                               + "; ".join(f"{k} is {there[k]!r} there, {here[k]!r} here" for k in differ)
-                               + "; move it away"), None
-        if record.complete and not self.unfinished.exists():
-            return "finished", f"finished, {len(record.rounds)} rounds", record
-        return "begun", f"begun, {len(record.rounds)} rounds", record
+# %% ../nbs/deeper/sweep.ipynb #93c34004
+@patch
+def state(self:Trial)->tuple: # "new", "begun", "finished" or "refused"; in words; the record or none
+    "How far is it?"
+    try:
+        for path in (self.record, self.executed):
+            if not path.resolve().is_relative_to(self.root.resolve()):
+                raise ValueError(f"{path} leads out of {self.root}; remove that link")
+        record = Record(self.record)
+    except (ValueError, OSError) as e: return "refused", str(e), None
+    if not record.header: return "new", "new", None
+    if record.protocol != PROTOCOL:
+        return "refused", (f"{self.record} is a record of protocol {record.protocol}, not {PROTOCOL}; "
+                           "move it away"), None
+    there, here = record.header["config"], {**self.parameters, "seed": self.seed}
+    differ = differing(there, here, {*self.given, "seed"})
+    if differ == ["n_final"] and record.can_extend(here["n_final"]):
+        words = f"complete at {there['n_final']} labels, to be extended to {here['n_final']}"
+        return "begun", words, record
+    if differ:
+        return "refused", (f"{self.record} is the record of another trial: "
+                           + "; ".join(f"{k} is {there[k]!r} there, {here[k]!r} here" for k in differ)
+                           + "; move it away"), None
+    if record.complete and not self.unfinished.exists():
+        return "finished", f"finished, {len(record.rounds)} rounds", record
+    return "begun", f"begun, {len(record.rounds)} rounds", record
 
+# %% ../nbs/deeper/sweep.ipynb #c0d8a3ab
 def plan(
     studies:dict, # as from `load_studies`
     names, # of the studies to run
@@ -253,10 +277,13 @@ def run(
         with open(trial.executed.with_suffix(".lock"), "w") as lock:
             if not lock_file(lock): return told("elsewhere", "another sweep is running it")
             state, words, _ = trial.state()   # it may have changed while we waited
-            if state in ("finished", "refused"): return told("done" if state == "finished" else "failed", words)
+            if state in ("finished", "refused"):
+                return told("done" if state == "finished" else "failed", words)
             if not _wait_for_record(trial.record):
                 return told("elsewhere", f"{trial.record} is being written by another process")
-            os.environ.update(dict.fromkeys(_THREADS, str(threads)), BDAL_PROGRESS="0")   # we follow its record
+            os.environ.update(
+                dict.fromkeys(_THREADS, str(threads)), BDAL_PROGRESS="0"
+            )  # we follow its record
             while True:
                 start += 1
                 try: _execute(trial); break
@@ -267,7 +294,9 @@ def run(
             return told("done" if state == "finished" else "failed", words)
     except Exception as e:
         name, value = getattr(e, "ename", type(e).__name__), getattr(e, "evalue", e)
-        return told("failed", f"{name}: {value}" + (f"; see {trial.unfinished}" if trial.unfinished.exists() else ""))
+        return told(
+            "failed", f"{name}: {value}" + (f"; see {trial.unfinished}" if trial.unfinished.exists() else "")
+        )
 
 # %% ../nbs/deeper/sweep.ipynb #0b307b93
 LINE_EVERY = 10 # seconds between two lines on one trial
@@ -282,7 +311,8 @@ def _follow(trials, over):
     seen, said = {t.name: size(t) for t in trials}, {}
     while not over.wait(1):
         for t in trials:
-            if size(t) == seen[t.name] or time.monotonic() - said.get(t.name, -LINE_EVERY) < LINE_EVERY: continue
+            if size(t) == seen[t.name] or time.monotonic() - said.get(t.name, -LINE_EVERY) < LINE_EVERY:
+                continue
             try: rounds = Record(t.record).rounds
             except (ValueError, OSError): continue
             seen[t.name] = size(t)
@@ -290,6 +320,7 @@ def _follow(trials, over):
                 said[t.name] = time.monotonic()
                 _say(f"{t.name}  {round_line(rounds[-1], t.parameters.get('n_final'))}")
 
+# %% ../nbs/deeper/sweep.ipynb #37cefac9
 def _client(backend, scheduler):
     "Dask's client; none: processes of this machine will do"
     if backend == "loky": return None
@@ -299,8 +330,10 @@ def _client(backend, scheduler):
         client = distributed.Client(scheduler, timeout=10)
         client.wait_for_workers(1, timeout=60)
     except (OSError, TimeoutError, ValueError) as e:
-        raise OSError(f"no Dask cluster works at {scheduler} ({e}); start one: `dask scheduler`, and on each machine "
-                      f"`dask worker {scheduler} --nworkers 2 --nthreads 1`") from e
+        raise OSError(
+            f"no Dask cluster works at {scheduler} ({e}); start one: `dask scheduler`, and on each machine "
+            f"`dask worker {scheduler} --nworkers 2 --nthreads 1`"
+        ) from e
     return client
 
 def _outcomes(trials, jobs, threads, client):
@@ -317,6 +350,20 @@ def _outcomes(trials, jobs, threads, client):
     if lost: raise RuntimeError(f"{type(lost).__name__}: {lost}")
 
 # %% ../nbs/deeper/sweep.ipynb #dfcc7bef
+def _run_all(trials, results, note, outcomes):
+    "Run what has no result yet, as long as something gets finished; what workers were lost to, in words"
+    attempts, lost = 0, ""
+    while attempts < STARTS and (todo := [t for t in trials if t.name not in results]):
+        known, attempts = len(results), attempts + 1
+        try:
+            for r in outcomes(todo): note(f"{r['study']} {r['seed']:02d}", **r)
+        except Exception as e:   # no trial raises: it is the workers
+            lost = f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"
+            _say(f"workers were lost ({lost}); what is not finished goes on")
+        if len(results) > known: attempts = 0
+    return lost
+
+# %% ../nbs/deeper/sweep.ipynb #e9c84f94
 def sweep(
     trials:list, # as from `plan`
     jobs:int|None=None, # trials at once; none: one a core
@@ -335,21 +382,12 @@ def sweep(
     for t in trials:
         state, words, _ = t.state()
         if state in ("finished", "refused"):
-            note(t.name, study=t.study, seed=t.seed, outcome="done" if state == "finished" else "failed", words=words,
-                 starts=0, seconds=0)
+            outcome = "done" if state == "finished" else "failed"
+            note(t.name, study=t.study, seed=t.seed, outcome=outcome, words=words, starts=0, seconds=0)
     left = [t for t in trials if t.name not in results]
     follower = threading.Thread(target=_follow, args=(left, over), daemon=True)
     follower.start()
-    attempts, lost = 0, ""
-    try:
-        while attempts < STARTS and (todo := [t for t in trials if t.name not in results]):
-            known, attempts = len(results), attempts + 1
-            try:
-                for r in _outcomes(todo, jobs, threads, client): note(f"{r['study']} {r['seed']:02d}", **r)
-            except Exception as e:   # no trial raises: it is the workers
-                lost = f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"
-                _say(f"workers were lost ({lost}); what is not finished goes on")
-            if len(results) > known: attempts = 0   # as long as something is finished, we go on
+    try: lost = _run_all(trials, results, note, lambda todo: _outcomes(todo, jobs, threads, client))
     finally:
         over.set(); follower.join()
         if client: client.close()
@@ -375,7 +413,9 @@ def status(
         if state != "new": row[{"finished": "done"}.get(state, state)] += 1
         rounds = record.rounds if record else []
         row["rounds"] += len(rounds)
-        row["seconds"] += [sum(r.get(f"{k}_seconds", 0) for k in ("train", "score", "evaluate")) for r in rounds]
+        row["seconds"] += [
+            sum(r.get(f"{k}_seconds", 0) for k in ("train", "score", "evaluate")) for r in rounds
+        ]
         if rounds: row["accuracies"].append(rounds[-1].get("test_accuracy"))
         if state in ("new", "begun"): row["todo"].append(_rounds_left(t, rounds))
     return pd.DataFrame({study: _status_row(**row) for study, row in rows.items()}).T.rename_axis("study")
@@ -406,10 +446,14 @@ def _find_studies():
     raise FileNotFoundError(f"there is no nbs/studies.toml in {here} or above it; "
                             "run this in a clone of the project, or give --file")
 
+# %% ../nbs/deeper/sweep.ipynb #5bc45ff4
 def _parser():
-    p = argparse.ArgumentParser("bdal_sweep", description="Run the trials of studies: finished ones are skipped, "
-                                "others are continued. Exit code: 0 if every trial is complete, 1 if not, "
-                                "2 if nothing was started. A dry run: 1 if a trial would be refused.")
+    p = argparse.ArgumentParser(
+        "bdal_sweep",
+        description="Run the trials of studies: finished ones are skipped, "
+        "others are continued. Exit code: 0 if every trial is complete, 1 if not, "
+        "2 if nothing was started. A dry run: 1 if a trial would be refused.",
+    )
     p.add_argument("studies", nargs="*", help="names of studies, or 'all'")
     p.add_argument("--trials", type=int, help="how many of each: seeds 0, 1, ... (default: as in the file)")
     p.add_argument("--jobs", type=int, help="trials at once (default: one a core)")
@@ -420,11 +464,14 @@ def _parser():
     p.add_argument("--list", action="store_true", help="what studies are there?")
     p.add_argument("--status", action="store_true", help="how far are they?")
     p.add_argument("--dry-run", action="store_true", help="what would be done?")
-    p.add_argument("--compare", action="store_true", help="write a figure, tables and paired tests of the studies")
+    p.add_argument(
+        "--compare", action="store_true", help="write a figure, tables and paired tests of the studies"
+    )
     p.add_argument("--to", help="folder for these files (default: runs/STUDY-STUDY)")
     p.add_argument("--results", help="folder of the records to compare (default: results)")
     return p
 
+# %% ../nbs/deeper/sweep.ipynb #ad5db09a
 def _summary(trials, results):
     "The last lines: what is complete, and what is not, by its state now"
     incomplete = 0
@@ -445,7 +492,8 @@ def _compare(names, root, results=None, to=None):
     if odd := [name for name in names if not _NAME.fullmatch(name)]:
         raise ValueError(f"there is no study {odd[0]!r}; give names of folders in results")
     results, to = Path(results or root/"results"), Path(to or root/"runs"/"-".join(names))
-    if not results.is_dir(): raise FileNotFoundError(f"there is no folder {results}; run a study, or give --results")
+    if not results.is_dir():
+        raise FileNotFoundError(f"there is no folder {results}; run a study, or give --results")
     from bdal.results import protocols
     from bdal.study import Comparison, check_pairs, paired_tests, write_comparison
     studies = Comparison(*names, results=results)
@@ -479,7 +527,10 @@ def main(
             states = [t.state() for t in trials]
             for t, (_, words, _) in zip(trials, states): print(f"{t.name}  {words}")
             if refused := sum(state == "refused" for state, _, _ in states):
-                print(f"bdal_sweep: {refused} of {len(trials)} trials would be refused, see above", file=sys.stderr)
+                print(
+                    f"bdal_sweep: {refused} of {len(trials)} trials would be refused, see above",
+                    file=sys.stderr,
+                )
             return 1 if refused else 0
         results = sweep(trials, a.jobs, a.threads, a.backend, a.scheduler)
     except (ValueError, OSError, ImportError) as e:

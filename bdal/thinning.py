@@ -22,7 +22,11 @@ __all__ = ['POINTWISE', 'POOLING', 'NORMS', 'HOMOGENEOUS', 'kept', 'thin', 'surv
 def _patches(a, kernel, step, top, rows, width):
     "Patches [C, kernel, columns] that make some rows of windows, from a [C, H, W, B]"
     (kh, kw), (step_y, step_x) = kernel, step
-    a = a[:, top*step_y : (top + rows - 1)*step_y + kh].unfold(1, kh, step_y).unfold(2, kw, step_x)[:, :, :width]
+    a = (
+        a[:, top * step_y : (top + rows - 1) * step_y + kh]
+        .unfold(1, kh, step_y)
+        .unfold(2, kw, step_x)[:, :, :width]
+    )
     return a.permute(0, 4, 5, 1, 2, 3).flatten(1, 2).flatten(2)   # from [C, rows, width, B, kh, kw]
 
 def _max_in_place(parts):
@@ -33,7 +37,8 @@ def _max_in_place(parts):
 
 def _conv(a, conv, pool, product, planes, whole=False):
     "Convolution and max pooling of a [C, H, W, B] in pieces; `product` turns patches into [..., O, columns]"
-    if any(conv.padding): a = F.pad(a, (0, 0, conv.padding[1], conv.padding[1], conv.padding[0], conv.padding[0]))
+    if any(conv.padding):
+        a = F.pad(a, (0, 0, conv.padding[1], conv.padding[1], conv.padding[0], conv.padding[0]))
     height, width = (((n - k)//s + 1)//pool for n, k, s in zip(a.shape[1:3], conv.kernel_size, conv.stride))
     step, kernel = [s*pool for s in conv.stride], conv.kernel_size
     if whole: kernel = [k + s*(pool - 1) for k, s in zip(kernel, conv.stride)]
@@ -89,8 +94,12 @@ def _can_thin(layer):
 
 def _pools_simply(layer):
     "Is this max pooling over square windows that do not overlap, without padding?"
-    return (type(layer) is nn.MaxPool2d and layer.kernel_size == layer.stride and isinstance(layer.stride, int)
-            and (layer.padding, layer.dilation, layer.ceil_mode, layer.return_indices) == (0, 1, False, False))
+    return (
+        type(layer) is nn.MaxPool2d
+        and layer.kernel_size == layer.stride
+        and isinstance(layer.stride, int)
+        and (layer.padding, layer.dilation, layer.ceil_mode, layer.return_indices) == (0, 1, False, False)
+    )
 
 # %% ../nbs/deeper/thinning.ipynb #d7210dff
 def _fuse(layers):
@@ -169,7 +178,9 @@ class _Slices(nn.Module):
     def forward(self, h):
         for axis in (-2, -1):
             n = h.shape[axis] // self.k
-            parts = h.narrow(axis, 0, n*self.k).unflatten(axis, (n, self.k)).unbind(axis if axis == -1 else -2)
+            parts = (
+                h.narrow(axis, 0, n * self.k).unflatten(axis, (n, self.k)).unbind(axis if axis == -1 else -2)
+            )
             h = reduce(torch.maximum, parts)
         return h
 
@@ -206,12 +217,15 @@ def _flatten_step(s, h):
     pixels = h[0, ..., 0].numel() if s.shared else h[0, 0, ..., 0].numel()
     s.n *= pixels
     if s.values is not None: s.values = s.values.repeat_interleave(pixels, 1)
-    if s.idx is not None: s.idx = (s.idx[:, :, None]*pixels + torch.arange(pixels, device=h.device)).flatten(1)
+    if s.idx is not None:
+        s.idx = (s.idx[:, :, None] * pixels + torch.arange(pixels, device=h.device)).flatten(1)
     return lambda h: h.flatten(axis, -2)
 
 def _dense_step(layer, s, dtype):
     "A layer that cannot be thinned sees every channel in its place, dropped ones as zeros"
-    warnings.warn(f"{type(layer[0] if isinstance(layer, _Wide) else layer).__name__} cannot be thinned: it runs densely, once per network")
+    warnings.warn(
+        f"{type(layer[0] if isinstance(layer, _Wide) else layer).__name__} cannot be thinned: it runs densely, once per network"
+    )
     layer, was_shared, idx, values, n = copy.deepcopy(layer).to(dtype).eval(), s.shared, s.idx, s.values, s.n
     s.shared, s.idx, s.values = False, None, None
     def step(h):
@@ -256,7 +270,11 @@ def thin(
     "The T networks of MC dropout as a shared front and a list of steps, each as thin as its masks allow"
     with sampling(net, T, seed, late) as switch:
         switch(0); axes = pass_once(net, example)[1]
-        masks = {l: l.masks.to(dtype) for l in net.modules() if isinstance(l, ConsistentDropout) and l.masks is not None}
+        masks = {
+            l: l.masks.to(dtype)
+            for l in net.modules()
+            if isinstance(l, ConsistentDropout) and l.masks is not None
+        }
     layers = [l for l in _layers(net) if l in masks or not isinstance(l, ConsistentDropout)]
     # of more axes, a linear layer reads the last, which is not the channels
     layers = [l if l in masks else (_Wide if axes.get(l, 2) != 2 else copy.copy)(l) for l in layers]
@@ -267,7 +285,10 @@ def thin(
     s, steps = SimpleNamespace(T=T, shared=True, idx=None, values=None, n=None), []
     h = front(example.to(dtype, copy=True)).movedim(0, -1)
     for i, layer in enumerate(rest):
-        if type(layer) is nn.Flatten and _can_thin(layer): steps.append(_flatten_step(s, h)); h = steps[-1](h); continue
+        if type(layer) is nn.Flatten and _can_thin(layer):
+            steps.append(_flatten_step(s, h))
+            h = steps[-1](h)
+            continue
         for step in filter(None, _step(layer, rest[i+1:], masks, pool_of, dtype, s)):
             h = step(h); steps.append(step)
     return front, steps
@@ -296,7 +317,9 @@ def thinned_log_probs(
 )->torch.Tensor: # log-probabilities, float32 [N, T, C]; or what `each` makes of them, [N, ...]
     "What the T networks say of each input; the same as the plain loop, up to rounding"
     device = next(net.parameters()).device
-    chunk = chunk or (1024 if device.type == "cuda" else 128 if late else 64 if dtype == torch.bfloat16 else 32)
+    chunk = chunk or (
+        1024 if device.type == "cuda" else 128 if late else 64 if dtype == torch.bfloat16 else 32
+    )
     if dtype.itemsize < 4 and not survives(x[:1000], dtype): dtype = torch.float32
     front, steps = thin(net, x[:1].to(device), T, seed, dtype, late)
     layout = torch.channels_last if x.ndim == 4 else torch.contiguous_format
@@ -318,8 +341,10 @@ def cannot_thin(
     net:nn.Module, # a network
 )->str|None: # why not; none: it can
     "Can this network be thinned? If not, the reason"
-    if not any(isinstance(m, ConsistentDropout) for m in net.modules()): return "its dropout is not of bdal.model"
-    if any(m._forward_hooks or m._forward_pre_hooks for m in net.modules()): return "it has hooks, which may change what a layer gives"
+    if not any(isinstance(m, ConsistentDropout) for m in net.modules()):
+        return "its dropout is not of bdal.model"
+    if any(m._forward_hooks or m._forward_pre_hooks for m in net.modules()):
+        return "it has hooks, which may change what a layer gives"
     if any(map(is_parametrized, net.modules())): return "its weights are parametrized"
     if any(isinstance(m, _NEIGHBOURS) and m.running_mean is None for m in net.modules()):
         return "it has a norm without running statistics"

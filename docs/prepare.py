@@ -86,10 +86,8 @@ def copied(path):
 
 def relinked(markdown, page, pages):
     "Markdown with the links of this site; where there is nothing to link to, the words alone"
-    def one(m):
-        target = link(m[3], page, pages)
-        return f"{m[1]}[{m[2]}]({target})" if target else m[2]
-    return re.sub(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)", one, markdown)
+    linked = re.sub(r"(\]\()([^)\s]+)(\))", lambda m: m[1] + link(m[2], page, pages) + m[3], markdown)
+    return re.sub(r"\[([^\[\]]*)\]\(\)", r"\1", linked)
 
 def plain(markdown):
     "A few sentences of the paragraph before a picture, without markup: the last ones where it ends in a colon, else the first"

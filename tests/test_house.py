@@ -21,9 +21,9 @@ OLD = "curves"  # old names: no module of its own
 LIMITS = {
     "imports of a later chapter": 0,
     "private names across modules": 0,
-    "cells of export over 40 lines": 9,
-    "lines of code over 110 characters": 443,
-    "runs of three equal lines in two notebooks": 26,
+    "cells of export over 40 lines": 0,
+    "lines of code over 110 characters": 99,
+    "runs of three equal lines in two notebooks": 4,
     "sentences over 35 words": 45,
 }
 
@@ -77,10 +77,12 @@ def long_lines():
 
 
 def repeated_lines():
-    "Imports, the cell that fetches the project and the one that exports are alike for a reason"
+    """Imports and the cell that exports are alike for a reason. So are the parameters of experiments: papermill shows a
+    notebook's own, each with its meaning, and DESIGN asks for the same ones in all."""
     where = collections.defaultdict(set)
     for n in CODE:
         for cell in CODE[n]:
+            if re.match(r"data: str =|seed: int =", cell): continue
             lines = [line.strip() for line in cell.splitlines() if line.strip() and not re.match(r"\s*(#|import |from |! \[)", line)]
             for run in zip(lines, lines[1:], lines[2:]):
                 where[run].add(n)
