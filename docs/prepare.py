@@ -54,7 +54,8 @@ def built(source):
 def colab(source):
     "The line below the title: the same notebook, to be run in a browser"
     place = f"{site['repo-url'].removeprefix('https://')}/blob/{site['repo-branch']}/{source}"
-    return f"{COLAB}\n[Open in Colab](https://colab.research.google.com/{place.replace('github.com', 'github', 1)})\n:::\n"
+    where = f"https://colab.research.google.com/{place.replace('github.com', 'github', 1)}"
+    return f"{COLAB}\n[Open in Colab]({where}); there, first run `%pip install git+{site['repo-url']}`\n:::\n"
 
 def front_matter(nb):
     "The options that nbdev has written into the first cell"

@@ -73,7 +73,7 @@ def long_cells():
 
 
 def long_lines():
-    return [(n, line) for n in CODE for cell in CODE[n] for line in cell.splitlines() if len(line) > 110 and not line.startswith("! [ -e /content ]")]
+    return [(n, line) for n in CODE for cell in CODE[n] for line in cell.splitlines() if len(line) > 110]
 
 
 def repeated_lines():
@@ -83,7 +83,7 @@ def repeated_lines():
     for n in CODE:
         for cell in CODE[n]:
             if re.match(r"data: str =|seed: int =", cell): continue
-            lines = [line.strip() for line in cell.splitlines() if line.strip() and not re.match(r"\s*(#|import |from |! \[)", line)]
+            lines = [line.strip() for line in cell.splitlines() if line.strip() and not re.match(r"\s*(#|import |from )", line)]
             for run in zip(lines, lines[1:], lines[2:]):
                 where[run].add(n)
     return [(sorted(notebooks), run) for run, notebooks in where.items() if len(notebooks) > 1]
