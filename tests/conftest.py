@@ -26,10 +26,15 @@ def kills(request):
     return 60 if request.config.getoption("--long") else 5
 
 
-@pytest.fixture
-def long(request):
-    if not request.config.getoption("--long"):
-        pytest.skip("takes minutes: pytest --long, or make test-long")
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes minutes; pytest --long, or make test-long")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="takes minutes: pytest --long, or make test-long"))
 
 
 SMALL = [

@@ -18,7 +18,8 @@ def rows(path):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_trial_that_asks_nothing_is_resumed(long, name, mnist_home, tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_trial_that_asks_nothing_is_resumed(name, mnist_home, tmp_path, monkeypatch):
     from bdal.sweep import Study, plan, run
 
     monkeypatch.setenv("BDAL_HOME", str(mnist_home))

@@ -42,7 +42,8 @@ def below(process, what=""):
     return [p for p in psutil.Process(process.pid).children(recursive=True) if what in " ".join(p.cmdline())]
 
 
-def test_two_studies_once_and_again(long, project, mnist_home):
+@pytest.mark.slow
+def test_two_studies_once_and_again(project, mnist_home):
     "One fails, the others are run; the exit code and the last lines say so; the second sweep runs only what is left"
     toml = project / "nbs" / "studies.toml"
     mended = toml.read_text()
@@ -67,7 +68,8 @@ def test_two_studies_once_and_again(long, project, mnist_home):
     assert "bald: 2 of 2 trials complete" in out and records(project, "chance", "bald") == before
 
 
-def test_killed_sweeps_leave_nobody_behind_and_go_on(long, project, mnist_home):
+@pytest.mark.slow
+def test_killed_sweeps_leave_nobody_behind_and_go_on(project, mnist_home):
     "The sweep's own process, a worker and a kernel are killed; nothing lives on, and the same command ends with the same records"
     args = ("chance", "--trials", 2, "--jobs", 2)
     first = project / "results" / "chance" / "trial-00.jsonl"
@@ -92,7 +94,8 @@ def test_killed_sweeps_leave_nobody_behind_and_go_on(long, project, mnist_home):
     assert code == 0 and records(project, "chance") == killed
 
 
-def test_a_lost_worker(project, mnist_home, long):
+@pytest.mark.slow
+def test_a_lost_worker(project, mnist_home):
     "Joblib's pool breaks when a worker is killed; the sweep goes on with another"
     process = sweep_process(project, "chance", "--jobs", 2, home=mnist_home)
     until(lambda: lines(project / "results" / "chance" / "trial-00.jsonl") >= 2)
@@ -210,7 +213,8 @@ def test_a_link_out_of_the_project_is_refused(project, tmp_path_factory):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_stopped_by_a_person(project, mnist_home, long, jobs):
+@pytest.mark.slow
+def test_stopped_by_a_person(project, mnist_home, jobs):
     "Ctrl-C: the trials end too, and the exit code says so"
     process = sweep_process(project, "chance", "--jobs", jobs, home=mnist_home)
     until(lambda: lines(project / "results" / "chance" / "trial-00.jsonl") >= 2)
@@ -221,7 +225,8 @@ def test_stopped_by_a_person(project, mnist_home, long, jobs):
     until(lambda: not [p for p in everybody if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], 10)
 
 
-def test_one_by_one_by_loky_by_dask(project, mnist_home, long):
+@pytest.mark.slow
+def test_one_by_one_by_loky_by_dask(project, mnist_home):
     "Ten trials of BALD, seed for seed, by three ways: the same records"
     n, found = 10, {}
     ways = {"one": ("--jobs", 1), "loky": ("--jobs", 2)}
@@ -264,7 +269,8 @@ def stop(cluster):
 
 
 @pytest.mark.parametrize("allowed", [3, 0])  # workers that a task may lose before Dask gives it up; then we ask again
-def test_a_dask_worker_killed_in_mid_run(allowed, long, project, mnist_home):
+@pytest.mark.slow
+def test_a_dask_worker_killed_in_mid_run(allowed, project, mnist_home):
     "Its trial is finished by the other worker, and no record is torn"
     pytest.importorskip("distributed")
     cluster = dask_cluster(project, mnist_home, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=str(allowed))
@@ -284,7 +290,8 @@ def test_a_dask_worker_killed_in_mid_run(allowed, long, project, mnist_home):
         assert len(lines_of) == 1 + 5 + 1 and lines_of[-1] == b""
 
 
-def test_a_scheduler_killed_in_mid_run(project, mnist_home, long):
+@pytest.mark.slow
+def test_a_scheduler_killed_in_mid_run(project, mnist_home):
     "The sweep ends, and says that it is not complete"
     cluster = dask_cluster(project, mnist_home)
     try:
