@@ -24,7 +24,7 @@ LIMITS = {
     "cells of export over 40 lines": 0,
     "lines of code over 110 characters": 99,
     "runs of three equal lines in two notebooks": 4,
-    "sentences over 35 words": 45,
+    "sentences over 35 words": 9,
 }
 
 
