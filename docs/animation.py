@@ -45,7 +45,7 @@ def frame(x, record, r, rows):
     page = io.BytesIO()
     fig.savefig(page, dpi=90, facecolor="white", transparent=False)
     plt.close(fig)
-    return Image.open(page).convert("RGB").quantize(32, dither=Image.Dither.NONE)
+    return Image.open(page).convert("RGB").quantize(64, dither=Image.Dither.NONE)
 
 
 def main(record, out):
