@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import numpy as np
 import pandas as pd
-from scipy import integrate, stats
+from scipy import integrate, optimize, stats
 from .steps import schedule
 from .results import NotMeasured, axis
 
@@ -16,7 +16,7 @@ __all__ = ['TESTS', 'mean_interval', 'curve', 'at_labels', 'curve_table', 'label
            'labels_in_words', 'labels_table', 'crossings', 'area', 'at', 'common_range', 'differences', 'sign_flip',
            'holm', 'evidence', 'compare', 'gaps', 'in_words', 'deviation', 'value_at', 'gain', 'shared', 'span',
            'mean_along', 'spread', 'share_at_end', 'reaches', 'labels_needed', 'steps_taken', 'rounds_taken',
-           'cost_ratio']
+           'cost_ratio', 'detectable', 'finds', 'labels_saved', 'penalty_matrix']
 
 # %% ../nbs/deeper/evidence.ipynb #421c6f93
 def mean_interval(
@@ -155,17 +155,19 @@ def area(
     high:float, # last label count
     value:str="test_accuracy", # column
     x:str="n_labelled", # column to average along
+    log:bool=False, # is a doubling of labels worth the same everywhere? Then the first ones count most
 )->pd.Series: # indexed by study and seed, in the units of `value`
     "Mean of a trial's curve over a range of labels: the area under it, divided by its width"
+    scale = np.log2 if log else np.asarray
     def mean(g):
         g = g.sort_values(x)
         if g[x].min() > low or g[x].max() < high or not low < high:
             raise ValueError(f"a trial covers {x} {g[x].min():g} to {g[x].max():g}, "
                              f"the range is {low:g} to {high:g}; choose a range inside all trials")
         at = np.array([low, *g[x][g[x].between(low, high, inclusive="neither")], high], dtype=float)
-        return integrate.trapezoid(np.interp(at, g[x], g[value]), at) / (high - low)
+        return integrate.trapezoid(np.interp(at, g[x], g[value]), scale(at)) / (scale(high) - scale(low))
     means = frame.groupby(["study", "seed"], sort=False)[[x, value]].apply(mean)
-    return means.rename(f"mean {value}, {low:g} to {high:g}")
+    return means.rename(f"mean {value}, {low:g} to {high:g}{', in log labels' if log else ''}")
 
 def at(
     frame:pd.DataFrame, # as from `load`
@@ -443,3 +445,53 @@ def cost_ratio(
     "A cost in percent of another cost of the same trial"
     f = frame[frame.study == study].set_index("seed")
     return 100 * f[value] / f[of]
+
+# %% ../nbs/deeper/evidence.ipynb #976c47ea
+def detectable(
+    n:int, # pairs
+    chance:float=.8, # to find it
+    level:float=.05, # of significance, two-sided
+)->float: # standard deviations of the differences within pairs
+    "The true mean difference that n pairs find with this chance, by Student's t-test"
+    if n < 2: return math.inf
+    edge = stats.t.ppf(1 - level/2, n - 1)
+    return optimize.brentq(lambda d: stats.nct.sf(edge, n - 1, d*n**.5) - chance, 1e-6, 1e3)
+
+def finds(
+    row, # of `evidence`, with n, mean and high
+)->float: # in the units of the difference
+    "The true difference that this comparison finds four times in five, by the spread of its own pairs"
+    return (row["high"] - row["mean"])/stats.t.ppf(.975, row["n"] - 1)*row["n"]**.5*detectable(row["n"])
+
+# %% ../nbs/deeper/evidence.ipynb #d656296e
+def labels_saved(
+    frame:pd.DataFrame, # as from `load`
+    a:str, # study
+    b:str, # the study that it is compared with
+    levels=(.8, .9, .95), # test accuracies
+    hold:int=1, # evaluations in a row at or above the level
+)->pd.DataFrame: # a row a level: pairs, pairs in which both get there, mean, low, high
+    "Labels that `b` takes to an accuracy, minus those of `a`, with 95 % intervals over pairs"
+    rows = {}
+    for level in levels:
+        to = labels_to(frame, level, hold)
+        with np.errstate(invalid="ignore"): saved = differences(to, b, a)
+        both = saved[np.isfinite(saved)]
+        rows[level] = (len(saved), len(both), *(mean_interval(both) if len(both) > 1 else (np.nan,)*3))
+    index = pd.Index(rows, name=f"labels saved by {a}")
+    return pd.DataFrame(rows.values(), index, ["pairs", "both get there", "mean", "low", "high"])
+
+# %% ../nbs/deeper/evidence.ipynb #e73a6c67
+def penalty_matrix(
+    frame:pd.DataFrame, # as from `load`
+    value:str="test_accuracy", # column
+)->pd.DataFrame: # studies by studies, shares; the last row is the mean of the others
+    "Share of label counts at which the study of the row is ahead of that of the column (Ash et al. 2020)"
+    wide = frame.pivot_table(value, ["n_labelled", "seed"], "study", sort=False).dropna()
+    def ahead(a, b):
+        if a == b: return np.nan
+        gap = (wide[a] - wide[b]).groupby("n_labelled").agg(["mean", "std", "size"])
+        edge = stats.t.ppf(.975, gap["size"] - 1)*gap["std"]/gap["size"]**.5
+        return (gap["mean"] > edge)[gap["size"] > 1].mean()
+    table = pd.DataFrame({b: {a: ahead(a, b) for a in wide} for b in wide})
+    return pd.concat([table, table.mean().rename("is beaten, mean").to_frame().T]).rename_axis("ahead of")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from .results import NotMeasured, axis, there, together
-from .evidence import (area, curve_table, differences, evidence, labels_in_words, labels_quantiles,
+from .evidence import (area, curve_table, differences, evidence, finds, labels_in_words, labels_quantiles,
                            mean_interval, shared, share_at_end, span, steps_taken, value_at)
 from .figures import caption, headline, plot_curves, plot_train_and_test, save_figure
 from .figures import to_csv, to_markdown
@@ -134,6 +134,8 @@ def _verdict(row, note):
     values = " / ".join(f"{row[k]:.{digits}f}" for k in ("more", "than"))
     p = BUILT if row["test"] == BUILT else f"{row['p_holm']:.2g}" + (" t" if row["test"] == "t" else "")
     difference = f"{interval(row, form=f'+.{digits}f')} {row['unit']}"
+    if row["verdict"] == "undecided" and row["n"] > 1:
+        verdict += f"; {row['n']:.0f} pairs find {finds(row):.{digits}f} {row['unit']}"
     return [row["words"], _reading(row, note), values, difference, int(row["n"]), p, verdict]
 
 # %% ../nbs/deeper/report.ipynb #07b828ed
