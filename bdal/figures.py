@@ -134,6 +134,7 @@ def _name_axes(ax, value, x, below, log):
         dict(n_labelled="labelled images").get(x, x) + "\n" + textwrap.fill(below, 78), fontsize="small"
     )
     if log: ax.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
+    else: ax.locator_params(axis="x", integer=True)
     if "accuracy" in value or value == "share": ax.yaxis.set_major_formatter(lambda v, _: f"{100*v:.4g} %")
     ax.grid(alpha=.3)
 

@@ -308,7 +308,7 @@ def plot_scores(
             histtype="step" if groups else "bar")
     if marks is None: marks = {"the lowest acquired": min(learner.row["scores"], default=0)}
     for (name, value), style in zip(marks.items(), (":", "-", "--")):
-        ax.axvline(float(value), color="k", ls=style, label=name)
+        ax.axvline(float(value), color="0.5", ls=style, label=name)
     ax.set(xlabel=f"{score.replace('bald', 'BALD')} of an unlabelled image", ylabel="images",
            title=f"{len(pool_idx):,} images scored")
     ax.legend(frameon=False)
