@@ -14,8 +14,9 @@ import bdal
 from .data import as_html
 
 # %% auto #0
-__all__ = ['FORMAT', 'PROTOCOL', 'trial_in_words', 'last_accuracy', 'header', 'split_torn', 'check_header', 'check_rows', 'host',
-           'all_hosts', 'in_effect', 'Record', 'lock_file']
+__all__ = ['FORMAT', 'PROTOCOL', 'trial_in_words', 'last_accuracy', 'header', 'split_torn', 'is_whole', 'is_number', 'is_text',
+           'is_table', 'is_wholes', 'is_numbers', 'check_kinds', 'check_header', 'check_rows', 'host', 'all_hosts',
+           'in_effect', 'Record', 'lock_file']
 
 # %% ../nbs/deeper/record.ipynb #d8df717d
 FORMAT = 1 # of the record; another number is another meaning
@@ -74,6 +75,7 @@ def header(
     return dict(
         format=FORMAT,
         config=dict(protocol=PROTOCOL, **json.loads(json.dumps(config))),
+        **json.loads(os.environ.get("BDAL_TRIAL") or "{}"),   # parameters and notebook, from a sweep
         versions=dict(bdal=bdal.__version__, torch=torch.__version__, python=platform.python_version()),
         device=_describe(torch.device(device), threads),
         arithmetic=str(dtype).removeprefix("torch."),
@@ -92,6 +94,34 @@ def split_torn(
     except (ValueError, RecursionError): return whole, torn
     return content, b""   # an editor may have left out the last line's end
 
+
+# %% ../nbs/deeper/record.ipynb #19f4c7d3
+def is_whole(v): return type(v) is int and abs(v) < 2**63
+def is_number(v): return type(v) in (int, float) and abs(v) < 1e300
+def is_text(v): return isinstance(v, str)
+def is_table(v): return isinstance(v, dict)
+def is_wholes(v): return isinstance(v, list) and all(map(is_whole, v))
+def is_numbers(v): return isinstance(v, list) and all(o is None or is_number(o) for o in v)
+
+_HEADER = [(is_text, ("device", "arithmetic", "commit")), (is_table, ("versions", "parameters", "notebook"))]
+_CONFIG = [(is_whole, ("protocol", "rows", "K", "T", "n_final", "seed", "classes", "batch", "n_train")),
+           (is_wholes, ("start_indices", "start_labels")), (is_text, ("score", "data", "net", "selector"))]
+_ROW = [(is_whole, ("round", "n_labelled", "n_final", "epoch", "epochs", "steps")),
+        (is_wholes, ("indices", "labels")), (is_numbers, ("scores",)), (is_table, ("goes_on",))]
+
+def check_kinds(
+    where:str, # these values stand, for an error
+    values:dict, # name -> value; what is not there, or None, is left to others
+    kinds:list, # pairs: a function value -> right?, and the names that it judges
+)->None:
+    "An error for a value that is not of its kind"
+    for right, names in kinds:
+        for name in names:
+            if values.get(name) is not None and not right(values[name]):
+                raise ValueError(f"in its {where}, {name} is {str(values[name])[:60]!r}")
+
+
+# %% ../nbs/deeper/record.ipynb #19f4c7d4
 def check_header(
     header:dict, # first line of a record
 )->None:
@@ -99,17 +129,22 @@ def check_header(
     if header["format"] != FORMAT:
         raise ValueError(f"its format is {header['format']}, this bdal reads {FORMAT}")
     if not isinstance(header["config"], dict): raise ValueError("its header has no configuration")
+    check_kinds("header", header, _HEADER)
+    check_kinds("header", header["config"], _CONFIG)
 
 def check_rows(
     rows:list, # rounds of a record
 )->None:
-    "Are these rounds 0, 1, 2, ..., with lists of whole numbers?"
+    "Are these rounds 0, 1, 2, ..., with lists of whole numbers, and numbers of what was measured?"
     if [row["round"] for row in rows] != list(range(len(rows))):
         raise ValueError("its rounds are not 0, 1, 2, ...")
-    def whole(o): return isinstance(o, list) and all(type(i) is int and abs(i) < 2**63 for i in o)
     for r, row in enumerate(rows):
-        if not (whole(row.get("indices", [])) and whole(row.get("labels", []))):
+        if not (is_wholes(row.get("indices", [])) and is_wholes(row.get("labels", []))):
             raise ValueError(f"in round {r}, indices or labels are not lists of whole numbers")
+        measured = [k for k in row if k.endswith("_seconds") or "accuracy" in k or "nll" in k]
+        check_kinds(f"round {r}", row, [*_ROW, (is_number, measured)])
+        if None in [row[k] for k in row if k.endswith("_seconds")]:
+            raise ValueError(f"in its round {r}, seconds are missing")
 
 # %% ../nbs/deeper/record.ipynb #d5a7e206
 def host(
@@ -197,11 +232,8 @@ def start(self:Record,
     self._moved = {} if self.complete else {k: v for k, v in now.items() if was[k] != v}
     if self._moved:
         before, after = (", ".join(f"{k} {there[k]}" for k in self._moved) for there in (was, now))
-        warnings.warn(
-            f"{self.path} was computed with {before}, and goes on with {after}; the last digits may "
-            "differ from those of one uninterrupted trial",
-            stacklevel=4,
-        )
+        warnings.warn(f"{self.path} was computed with {before}, and goes on with {after}; the last digits may "
+                      "differ from those of one uninterrupted trial", stacklevel=4)
 
 @patch
 def _compare(self:Record, header):
@@ -209,6 +241,9 @@ def _compare(self:Record, header):
     if not self.header: return False
     there, here = self.header["config"], header["config"]
     differ = [k for k in {**here, **there} if there.get(k) != here.get(k)]
+    was, now = (o.get("parameters", {}) for o in (self.header, header))   # of a notebook, if known
+    also = {k for k in was if k in now and k not in there and was[k] != now[k]}
+    differ, there, here = differ + sorted(also), {**was, **there}, {**now, **here}
     if not differ: return False
     if differ == ["n_final"] and self.can_extend(here["n_final"]): return True
     self.close()
@@ -350,7 +385,7 @@ def complete(self:Record)->bool: # has the trial reached its last round?
     rows = self.header and self.header["config"].get(
         "rows"
     )  # where nothing is asked, the header says how many
-    return len(self.rounds) >= rows if rows else bool(self.rounds) and not self.rounds[-1].get("indices")
+    return len(self.rounds) >= rows if rows else bool(self.rounds) and self.rounds[-1].get("indices") == []
 
 @patch
 def table(self:Record)->Any:

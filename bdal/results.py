@@ -46,7 +46,10 @@ def _records(studies, results=None):
         evaluated = [r for r in map(Record, files) if r.rounds]   # one that has just begun has none yet
         if not evaluated:
             raise ValueError(f"no trial in {results / study} has come to its first evaluation; wait for it")
-        for record in evaluated: yield study, record
+        for record in evaluated:
+            if "seed" not in record.header["config"]:
+                raise ValueError(f"{record.path} is no trial's: its header has no seed; move it away")
+            yield study, record
 
 # %% ../nbs/deeper/results.ipynb #54c71f3f
 def _used(

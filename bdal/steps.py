@@ -26,9 +26,9 @@ from .progress import Progress, about
 
 # %% auto #0
 __all__ = ['RECIPES', 'DTYPES', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'Protocol', 'default_net',
-           'new_net', 'cannot_take', 'check_new', 'check_net', 'net_in_words', 'needs_disagreement', 'HeldOut',
-           'held_out', 'check_parts', 'Trained', 'Learner', 'warn_if_large', 'fingerprint', 'train_net', 'run_trial',
-           'round_line']
+           'new_net', 'cannot_take', 'check_new', 'check_net', 'layers_in_words', 'net_in_words', 'needs_disagreement',
+           'same_net', 'HeldOut', 'held_out', 'check_parts', 'Trained', 'Learner', 'warn_if_large', 'fingerprint',
+           'train_net', 'run_trial', 'round_line']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -207,20 +207,53 @@ def check_net(
         return net
 
 # %% ../nbs/03_steps.ipynb #854a5f7a
+_SAID = ("p in_features out_features in_channels out_channels num_features num_embeddings embedding_dim input_size "
+         "hidden_size num_layers bidirectional embed_dim num_heads kernel_size stride padding dilation groups "
+         "padding_mode ceil_mode normalized_shape num_groups eps momentum affine track_running_stats batch_first "
+         "negative_slope start_dim end_dim output_size approximate dim mode").split()   # of a layer, where it has it
+
+def layers_in_words(
+    net:nn.Module, # any
+)->str: # a line a layer; of another torch the same
+    "Names, kinds, sizes and choices of all layers, in a text of ours"
+    def plain(v): return v is None or isinstance(v, (bool, int, float, str, tuple, list, torch.Size))
+    def size(o): return "lazy" if is_lazy(o) else list(o.shape)
+    lines = list[str]()
+    for name, m in net.named_modules():
+        sizes = [f"{k} {size(o)}" for k, o in m.named_parameters(recurse=False)]
+        said = [f"{k} {getattr(m, k)}" for k in _SAID if k in vars(m) and plain(vars(m)[k])]
+        lines.append(" ".join([name, type(m).__name__, *said, *sizes]))
+    return "\n".join(lines)
+
 def net_in_words(
     net:nn.Module, # any
 )->str: # how many parameters, and a hash of the layers
     "What kind of network this is, for a record"
-    layers = re.sub("0x[0-9a-f]+", "", repr(net))   # without addresses
     n = sum(0 if is_lazy(o) else o.numel() for o in net.parameters())
-    return f"{n:,} parameters, layers {hashlib.sha256(layers.encode()).hexdigest()[:8]}"
+    return f"{n:,} parameters, structure {hashlib.sha256(layers_in_words(net).encode()).hexdigest()[:8]}"
 
+
+# %% ../nbs/03_steps.ipynb #854a5f7b
 def needs_disagreement(
     score:str, # name in `SCORES`
 )->bool: # as BALD: of T samples that are the same, it is 0
     "Does a score measure how far the samples disagree?"
     same = torch.tensor([[.7, .3]]).log().expand(1, 4, 2)
     return bool(SCORES[score](same).abs().max() < 1e-6)
+
+def same_net(
+    there:str|None, # of a record
+    net:nn.Module, # here
+    here:str, # what a record would say of it
+)->str: # what the record is to be compared with
+    "A record of 0.1 has a hash of torch's own text for the layers, which changes from version to version"
+    if not there or ", layers " not in there or there.rpartition(", ")[0] != here.rpartition(", ")[0]: return here
+    layers = re.sub("0x[0-9a-f]+", "", repr(net))   # without addresses
+    if there.rpartition(" ")[2] != hashlib.sha256(layers.encode()).hexdigest()[:8]:
+        warnings.warn(f"the network is {there!r} in the record. Name and number of parameters are the same here; "
+                      "its layers print themselves otherwise, as after a change of torch. It goes on; "
+                      "give another record if they are other layers", stacklevel=5)
+    return there
 
 # %% ../nbs/03_steps.ipynb #1f6e3b90
 class HeldOut(NamedTuple):
@@ -370,6 +403,8 @@ def _header(self:Learner, net, data):
         "start_labels": pool.labels.tolist(),
         "net": "bayesian_cnn" if ours else f"{name}, {net_in_words(net)}",
     }
+    there = (self.record.header or {}).get("config", {}).get("net")
+    if not ours: config["net"] = same_net(there, net, config["net"])
     threads = fit_threads(net, pool.inputs([0]*p.batch), p.batch)
     return header(config, self.device, self.dtype, threads)
 

@@ -4,7 +4,7 @@
 
 # %% ../nbs/deeper/sweep.ipynb #ca7a0f8f
 from __future__ import annotations
-import argparse, ast, os, re, socket, sys, threading, time
+import argparse, ast, hashlib, json, os, re, shutil, socket, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,10 +15,9 @@ from .acquisition import lookup
 from .record import PROTOCOL, Record, lock_file
 from .steps import Protocol, round_line
 
-
 # %% auto #0
-__all__ = ['STARTS', 'LINE_EVERY', 'Study', 'load_studies', 'check_study', 'differing', 'Trial', 'plan', 'run', 'sweep', 'status',
-           'main', 'cli']
+__all__ = ['STARTS', 'LINE_EVERY', 'Study', 'load_studies', 'check_study', 'differing', 'code_hash', 'notebook_hash',
+           'check_inside', 'Trial', 'plan', 'run', 'sweep', 'status', 'main', 'cli']
 
 # %% ../nbs/deeper/sweep.ipynb #76fc1c6f
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
@@ -87,28 +86,60 @@ def load_studies(
         except ValueError as e: raise ValueError(f"{path}, study {name!r}: {e}") from e
     return studies
 
+# %% ../nbs/deeper/sweep.ipynb #0e64b7a1
+def _this_python():
+    "A kernel of the Python that we run in"
+    manager, kernelspec = _need("jupyter_client.manager"), _need("jupyter_client.kernelspec")
+    start = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = kernelspec.KernelSpec(argv=start, display_name="python3", language="python")
+    # whatever a kernelspec of the user's says, which may be stale
+    return type("ThisPython", (manager.AsyncKernelManager,), dict(kernel_spec=spec))
+
+def _kernel(nb, name):
+    "Which kernel runs a notebook, as papermill takes it"
+    asked = nb.metadata.get("kernelspec", {}).get("name") or "python3"
+    if asked == "python3":
+        return dict(kernel_name=asked, language="python", kernel_manager_class=_this_python())
+    kernelspec = _need("jupyter_client.kernelspec")
+    try: executable = kernelspec.KernelSpecManager().get_kernel_spec(asked).argv[0]
+    except kernelspec.NoSuchKernel: executable = ""
+    if not shutil.which(executable):
+        there = f"its kernelspec starts {executable}, which is not there" if executable else "there is none"
+        raise ValueError(
+            f"{name} asks for the kernel {asked!r}, and {there}; choose the kernel python3 in the notebook, "
+            f"or run, in the environment that is meant: python -m ipykernel install --user --name {asked}")
+    return dict(kernel_name=asked, language="python")
+
 # %% ../nbs/deeper/sweep.ipynb #301a45b0
 def _report_cell(nb):
     "Index of the first cell of the report; none: there is no such cell"
     return next((i for i, c in enumerate(nb.cells) if "report" in c.metadata.get("tags", [])), None)
 
-def _check_notebook(path):
-    "Parameters that a notebook declares, name -> (type, default); ready for a sweep?"
+def _read_notebook(path):
+    "A notebook, and its cell of parameters"
     if not path.is_file():
         raise FileNotFoundError(f"there is no notebook {path}; give the name of one in {path.parent}")
+    nbformat = _need("nbformat")
     try:
-        nb = _need("nbformat").read(path, as_version=4)
-        declared = _need("papermill").inspect_notebook(str(path))
-    except ImportError: raise
+        nb = nbformat.read(path, as_version=4)
+        return nb, next((c for c in nb.cells if "parameters" in c.metadata.get("tags", [])), None)
     except Exception as e:   # whatever a file may hold
         raise ValueError(f"{path} is not a notebook ({type(e).__name__}: {e}); "
-                         "put back the project's own") from e
+                         "put back the one that was there") from e
+
+def _check_notebook(path):
+    "Parameters that a notebook declares, name -> (type, default); ready for a sweep?"
+    translators = _need("papermill.translators")
+    nb, cell = _read_notebook(path)
+    declared = {p.name: p for p in translators.PythonTranslator.inspect(cell)} if cell else {}
     if missing := [name for name in ("seed", "out") if name not in declared]:
         raise ValueError(f"{path.name} has no parameter {' and '.join(missing)}; declare them in its cell "
                          "tagged 'parameters'")
     if _report_cell(nb) is None: raise ValueError(f"{path.name} has no cell tagged 'report'; tag the one where "
                                                   "the study begins")
-    return {name: (p["inferred_type_name"], p["default"]) for name, p in declared.items()}
+    _kernel(nb, path.name)
+    return {name: (p.inferred_type_name, p.default) for name, p in declared.items()}
+
 
 # %% ../nbs/deeper/sweep.ipynb #93654b10
 def check_study(
@@ -148,6 +179,37 @@ def differing(
     return [k for k, v in here.items() if k in there and not same_trial(k, v, there)
             and (there[k] not in nothing or v) and (k in given or v not in (None, "", []))]
 
+# %% ../nbs/deeper/sweep.ipynb #5c7a9d21
+def code_hash(
+    sources, # of code cells
+)->str: # 8 hexadecimal digits
+    "A hash of some code, without comments, shell commands and empty lines"
+    lines = [line.rstrip() for s in sources for line in s.splitlines()]
+    kept = [line for line in lines if line and line.lstrip()[0] not in "#!"]
+    return hashlib.sha256("\n".join(kept).encode()).hexdigest()[:8]
+
+_HASHES:dict[tuple, str] = {} # of each notebook as it was when it was read
+
+def notebook_hash(
+    path:Path, # of a notebook
+)->str: # 8 hexadecimal digits
+    "A hash of its code up to the report, but for its parameters"
+    version = path, path.stat().st_mtime_ns if path.is_file() else 0
+    if version not in _HASHES:
+        nb, parameters = _read_notebook(path)
+        cells = nb.cells[:_report_cell(nb)]
+        _HASHES[version] = code_hash(c.source for c in cells if c.cell_type == "code" and c is not parameters)
+    return _HASHES[version]
+
+def check_inside(
+    root:Path, # the folder of `results` and `runs`
+    *paths:Path, # files in it that are to be written
+)->None:
+    "An error, if a file is a link, or reached by one: what it points to would be overwritten"
+    for path in paths:
+        if path.resolve() != root.resolve()/path.relative_to(root):
+            raise ValueError(f"{path} leads out of {root}, or to another file in it; remove that link")
+
 # %% ../nbs/deeper/sweep.ipynb #9d446f48
 @dataclass(frozen=True)
 class Trial:
@@ -168,35 +230,64 @@ class Trial:
     def executed(self)->Path: return self.root/"runs"/self.study/f"trial-{self.seed:02d}.ipynb"
     @property
     def unfinished(self)->Path: return self.executed.with_suffix(".unfinished.ipynb")
+    @property
+    def lock(self)->Path: return self.executed.with_suffix(".lock")
+    @property
+    def identity(self)->dict: # parameters, and the notebook's name and code; as text, for a record's header
+        plain = json.loads(json.dumps(self.parameters, default=str))
+        return dict(parameters=plain, notebook=dict(name=self.notebook.name, code=notebook_hash(self.notebook)))
     if TYPE_CHECKING:   # told below
         def state(self)->tuple: ...
 
 # %% ../nbs/deeper/sweep.ipynb #93c34004
 @patch
+def differences(self:Trial,
+    record:Record, # that is there
+)->tuple: # name -> (there, here) of choices that differ; and what is to be said of the notebook, or ""
+    "How does a record differ from this trial?"
+    there, here = record.header["config"], {**self.parameters, "seed": self.seed}
+    found = {k: (there[k], here[k]) for k in differing(there, here, {*self.given, "seed"})}
+    header, now = record.header, self.identity
+    for k, v in header.get("parameters", {}).items():
+        if k in now["parameters"] and v != now["parameters"][k] and (k != "n_final" or k not in there):
+            found.setdefault(k, (v, now["parameters"][k]))
+    code = header.get("notebook", now["notebook"]).get("code")
+    changed = code != now["notebook"]["code"]
+    return found, f"; {self.notebook.name} has changed since it was begun" if changed else ""
+
+@patch
+def _refusal(self:Trial, record, found):
+    "Why a record is not to be touched, in words, or nothing; and may it be extended?"
+    if record.protocol != PROTOCOL:
+        return f"is a record of protocol {record.protocol}, not {PROTOCOL}", False
+    if list(found) == ["n_final"] and record.can_extend(found["n_final"][1]): return "", True
+    differ = "; ".join(f"{k} is {a!r} there, {b!r} here" for k, (a, b) in found.items())
+    return differ and f"is the record of another trial: {differ}", False
+
+# %% ../nbs/deeper/sweep.ipynb #93c34005
+@patch
 def state(self:Trial)->tuple: # "new", "begun", "finished" or "refused"; in words; the record or none
     "How far is it?"
-    try:
-        for path in (self.record, self.executed):
-            if not path.resolve().is_relative_to(self.root.resolve()):
-                raise ValueError(f"{path} leads out of {self.root}; remove that link")
-        record = Record(self.record)
+    try: return self._state()
     except (ValueError, OSError) as e: return "refused", str(e), None
-    if not record.header: return "new", "new", None
-    if record.protocol != PROTOCOL:
-        return "refused", (f"{self.record} is a record of protocol {record.protocol}, not {PROTOCOL}; "
+    except Exception as e:   # whatever stands in that file: it ends this trial's line, and no more
+        return "refused", (f"{self.record} is not a record of a trial ({type(e).__name__}: {e}); "
                            "move it away"), None
-    there, here = record.header["config"], {**self.parameters, "seed": self.seed}
-    differ = differing(there, here, {*self.given, "seed"})
-    if differ == ["n_final"] and record.can_extend(here["n_final"]):
-        words = f"complete at {there['n_final']} labels, to be extended to {here['n_final']}"
-        return "begun", words, record
-    if differ:
-        return "refused", (f"{self.record} is the record of another trial: "
-                           + "; ".join(f"{k} is {there[k]!r} there, {here[k]!r} here" for k in differ)
-                           + "; move it away"), None
-    if record.complete and not self.unfinished.exists():
-        return "finished", f"finished, {len(record.rounds)} rounds", record
-    return "begun", f"begun, {len(record.rounds)} rounds", record
+
+@patch
+def _state(self:Trial):
+    check_inside(self.root, self.record, self.executed, self.unfinished, self.lock)
+    record = Record(self.record)
+    if not record.header: return "new", "new", None
+    found, also = self.differences(record)
+    refusal, longer = self._refusal(record, found)
+    if refusal: return "refused", f"{self.record} {refusal}; move it away", None
+    rounds = f"{len(record.rounds)} rounds"
+    if longer:
+        end, other = record.header["config"]["n_final"], self.parameters["n_final"]
+        return "begun", f"complete at {end} labels, to be extended to {other}{also}", record
+    if record.complete and not self.unfinished.exists(): return "finished", f"finished, {rounds}{also}", record
+    return "begun", f"begun, {rounds}{also}", record
 
 # %% ../nbs/deeper/sweep.ipynb #c0d8a3ab
 def plan(
@@ -247,14 +338,16 @@ def _wait_for_record(path, seconds=10):
 
 def _execute(trial):
     "The notebook up to the report, by papermill"
-    nb = _need("nbformat").read(trial.notebook, as_version=4)
+    nb, _ = _read_notebook(trial.notebook)
     nb.cells = nb.cells[:_report_cell(nb)]
     given = {k: trial.parameters[k] for k in trial.given}
+    tell = f"__import__('os').environ['BDAL_TRIAL'] = {json.dumps(trial.identity)!r}"   # for the record
     # a thread of its own, so that papermill takes no signals away from us
     ThreadPoolExecutor(1).submit(
         _need("papermill").execute_notebook, nb, str(trial.unfinished).replace("{", "{{").replace("}", "}}"),
         {**given, "seed": trial.seed, "out": str(trial.record.resolve())}, progress_bar=False,
-        cwd=trial.folder or trial.notebook.parent, extra_arguments=["--log-level=CRITICAL"]).result()
+        cwd=trial.folder or trial.notebook.parent, **_kernel(nb, trial.notebook.name),
+        extra_arguments=["--log-level=CRITICAL", f"--IPKernelApp.exec_lines={tell}"]).result()
     os.replace(trial.unfinished, trial.executed)
 
 # %% ../nbs/deeper/sweep.ipynb #c2df6688
@@ -273,8 +366,9 @@ def run(
         if not trial.notebook.is_file():
             return told("failed", f"{socket.gethostname()} does not see {trial.notebook}; "
                         "all machines need the same folder, by the same path")
+        check_inside(trial.root, trial.record, trial.executed, trial.unfinished, trial.lock)
         trial.executed.parent.mkdir(parents=True, exist_ok=True)
-        with open(trial.executed.with_suffix(".lock"), "w") as lock:
+        with open(trial.lock, "a") as lock:
             if not lock_file(lock): return told("elsewhere", "another sweep is running it")
             state, words, _ = trial.state()   # it may have changed while we waited
             if state in ("finished", "refused"):
@@ -313,12 +407,13 @@ def _follow(trials, over):
         for t in trials:
             if size(t) == seen[t.name] or time.monotonic() - said.get(t.name, -LINE_EVERY) < LINE_EVERY:
                 continue
-            try: rounds = Record(t.record).rounds
-            except (ValueError, OSError): continue
-            seen[t.name] = size(t)
-            if rounds:
+            try:
+                rounds, seen[t.name] = Record(t.record).rounds, size(t)
+                line = round_line(rounds[-1], t.parameters.get("n_final")) if rounds else ""
+            except Exception: continue   # a record that is half written, or damaged, has no line
+            if line:
                 said[t.name] = time.monotonic()
-                _say(f"{t.name}  {round_line(rounds[-1], t.parameters.get('n_final'))}")
+                _say(f"{t.name}  {line}")
 
 # %% ../nbs/deeper/sweep.ipynb #37cefac9
 def _client(backend, scheduler):
@@ -414,7 +509,7 @@ def status(
         rounds = record.rounds if record else []
         row["rounds"] += len(rounds)
         row["seconds"] += [
-            sum(r.get(f"{k}_seconds", 0) for k in ("train", "score", "evaluate")) for r in rounds
+            sum(r.get(f"{k}_seconds") or 0 for k in ("train", "score", "evaluate")) for r in rounds
         ]
         if rounds: row["accuracies"].append(rounds[-1].get("test_accuracy"))
         if state in ("new", "begun"): row["todo"].append(_rounds_left(t, rounds))
@@ -424,8 +519,8 @@ def _rounds_left(trial, rounds, start=20):
     "Rounds that a trial still has to do; none: its notebook does not say"
     K, n_final = trial.parameters.get("K"), trial.parameters.get("n_final")
     if not K or not n_final: return None
-    if rounds: start = rounds[-1]["n_labelled"] + len(rounds[-1]["indices"])
-    over = rounds and not rounds[-1]["indices"] and start >= n_final
+    if rounds: start = rounds[-1].get("n_labelled", start) + len(rounds[-1].get("indices", []))
+    over = rounds and rounds[-1].get("indices") == [] and start >= n_final
     return 0 if over else max(0, -(-(n_final - start)//K)) + 1
 
 def _status_row(done, begun, refused, trials, rounds, accuracies, seconds, todo):
