@@ -285,7 +285,7 @@ class Learner:
         **protocol, # the rest of `Protocol`
     ):
         self.protocol, self.record = Protocol(score=score, K=K, **protocol), Record(record)
-        self.pool = Pool(x, self.record.begun if start is None else start, classes)
+        self.pool = Pool(x, self.record.begun if start is None else start, classes, copy=data is None)
         self.protocol.check_sizes(len(self.pool.labelled), len(self.pool.x))
         few = self.pool.inputs(torch.arange(min(1000, len(self.pool.x))))
         self.test = held_out(test, test_parts, few.shape[1:], self.pool.classes)
@@ -525,7 +525,7 @@ def run_trial(
 )->Record:
     "One active-learning trial with the data set as oracle"
     idx = balanced_start(data.y, per_class, seed, data.start_among if among is None else among)
-    learner = Learner(data.x, score, K, (idx, data.y[idx]), record, test=(data.x_test, data.y_test),
+    learner = Learner(data.x, score, K, (idx, data.y[idx]), record, test=(data.x_test, data.y_test) if len(data.x_test) else None,
                       test_parts=data.test_parts,
                       classes=len(data.classes), n_final=n_final, seed=seed,
                       data=dict(data=data.name, fingerprint=data.fingerprint), **kwargs)
