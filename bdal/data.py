@@ -4,21 +4,25 @@
 
 # %% ../nbs/00_data.ipynb #5a3a778c
 from __future__ import annotations
-import base64, hashlib, html, inspect, io, lzma, os, random, tempfile, threading
+import base64, hashlib, html, inspect, io, lzma, os, random, tempfile, threading, unicodedata, warnings
+from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from fastcore.basics import patch
+from PIL import Image
 import bdal
+from .pictures import as_array, picture_files, read_pictures, read_to_disk, stacked
 
 # %% auto #0
-__all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'as_inputs', 'as_pool', 'take', 'as_html', 'Data', 'bdal_home',
-           'write_whole', 'unpack_mnist', 'mnist', 'show_images', 'torchvision_data', 'repeated', 'balanced_start',
-           'as_labels', 'as_indices', 'Pool']
+__all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'check_given', 'warn_if_dark', 'as_inputs', 'as_pool', 'take',
+           'as_names', 'as_pair', 'items_of', 'names_of', 'as_html', 'Data', 'warn_if_apart', 'are_classes',
+           'set_aside', 'warn_of_pictures', 'bdal_home', 'write_whole', 'unpack_mnist', 'mnist', 'show_images',
+           'torchvision_data', 'repeated', 'balanced_start', 'as_labels', 'as_indices', 'Pool']
 
 # %% ../nbs/00_data.ipynb #2427b86e
 def derive_seed(
@@ -74,18 +78,53 @@ def undisturbed(
         yield
 
 # %% ../nbs/00_data.ipynb #3916080d
+def check_given(
+    x, # inputs of any kind
+    name:str, # what to call them in an error
+)->None:
+    "An error for inputs that would lose something on the way to an array"
+    some = x if isinstance(x, (list, tuple)) else [x]
+    if any(map(np.ma.is_masked, some)):
+        raise ValueError(
+            f"{name} has masked values, and an array has no place for a mask; give it filled, as by x.filled(0)"
+        )
+    if torch.is_tensor(x) and x.layout != torch.strided:
+        raise ValueError(f"{name} is sparse; give x.to_dense()")
+    if isinstance(x, Image.Image): raise ValueError(f"{name} is one picture; give a list of pictures")
+
+def warn_if_dark(
+    name:str, # what to call the inputs
+    most:float, # their largest value, after bytes were divided by 255
+)->None:
+    "Bytes need not be brightness: is white far from 1?"
+    if not 0 < most < 1/8: return
+    top = round(255*most)
+    cure = "bool" if top == 1 else f"x / {top}"
+    warnings.warn(
+        f"{name} has bytes up to {top}, which become 0 to {most:.2g}, since bytes are divided by 255; "
+        f"if {top} is white, give {cure}",
+        stacklevel=4,
+    )
+
+# %% ../nbs/00_data.ipynb #3916080f
 def as_inputs(
-    x, # inputs, [N, ...]: array, tensor or list
+    x, # inputs, [N, ...]: array, tensor or list; a list of PIL pictures, too
     name:str="x", # what to call it in an error
     index=None, # of each input in the full set, for an error, [N]; none: 0 to N-1
+    copy:bool=True, # in memory of its own, so that what becomes of `x` does not matter?
 )->torch.Tensor: # float32 [N, ...]; bytes become [0, 1], [N, H, W] becomes [N, 1, H, W]
     "Inputs as the rest of bdal wants them, all finite"
-    try: x = torch.as_tensor(np.ascontiguousarray(x) if not torch.is_tensor(x) else x)
+    check_given(x, name)
+    if isinstance(x, (list, tuple)) and x and isinstance(x[0], Image.Image):
+        x = stacked(x, f"{name}, picture")
+    try: given = x.detach() if torch.is_tensor(x) else torch.as_tensor(np.require(np.asarray(x), None, "CW"))
     except (ValueError, TypeError) as e:
         raise ValueError(f"{name} is no array of numbers ({e}); give inputs of one shape, as [N, ...]") from e
-    if x.ndim < 2 or not len(x):
-        raise ValueError(f"{name} has shape {list(x.shape)}; give at least one input, as [N, ...]")
-    x = x.float().div_(255) if x.dtype == torch.uint8 else x.float()
+    if given.is_complex():
+        raise ValueError(f"{name} is complex; give real numbers, such as its real and imaginary parts")
+    if given.ndim < 2 or not len(given):
+        raise ValueError(f"{name} has shape {list(given.shape)}; give at least one input, as [N, ...]")
+    x = given.float().div_(255) if given.dtype == torch.uint8 else given.float()
     if x.ndim == 3: x = x[:, None]
     if not (ok := torch.isfinite(x).flatten(1).all(1)).all():
         bad = (~ok).nonzero().flatten()
@@ -93,17 +132,24 @@ def as_inputs(
             f"{name} has NaN or infinite values in {len(bad)} of {len(x)} inputs, "
             f"the first at index {bad[0] if index is None else index[bad[0]]}; repair or drop them"
         )
-    return x.contiguous()
+    if given.dtype == torch.uint8 and index is None: warn_if_dark(name, float(x.max()))
+    x = x.contiguous()
+    return x.clone() if copy and x.data_ptr() == given.data_ptr() else x
 
+# %% ../nbs/00_data.ipynb #39160810
 def as_pool(
     x, # inputs, [N, ...], as for `as_inputs`; or a np.memmap
     name:str="x", # what to call it in an error
+    copy:bool=True, # of what is in the memory, as for `as_inputs`
 ): # float32 tensor; a np.memmap is left on the disk
     "Inputs of a pool, which may be larger than the memory"
-    if not isinstance(x, np.memmap): return as_inputs(x, name)
-    if x.ndim < 3 or x.dtype.kind not in "fu":
-        raise ValueError(f"{name} has shape {list(x.shape)} and type {x.dtype}; "
-                         "a memory-mapped pool needs [N, H, W] or [N, channels, H, W], uint8 or float32")
+    if not isinstance(x, np.memmap): return as_inputs(x, name, copy=copy)
+    if x.ndim < 2 or x.dtype.kind not in "fu":
+        raise ValueError(
+            f"{name} has shape {list(x.shape)} and type {x.dtype}; "
+            "a memory-mapped pool needs [N, D], [N, H, W] or [N, channels, H, W], uint8 or float32"
+        )
+    if x.dtype == np.uint8: warn_if_dark(name, float(x[:1000].max())/255)
     return x
 
 def take(
@@ -111,7 +157,7 @@ def take(
     idx, # which inputs, int64 [n]
 )->torch.Tensor: # float32 [n, ...]
     "Some inputs of a pool, from the memory or the disk"
-    return x[idx] if torch.is_tensor(x) else as_inputs(x[np.asarray(idx)], index=idx)
+    return x[idx] if torch.is_tensor(x) else as_inputs(x[np.asarray(idx)], index=idx, copy=False)
 
 # %% ../nbs/00_data.ipynb #4164d839
 def _plain(y):
@@ -138,7 +184,8 @@ def _as_y(y, n, classes, name):
     "Labels as int64 [N], each an index into `classes`"
     y = _plain(y)
     if y.shape != (n,):
-        raise ValueError(f"{name} has shape {list(y.shape)} for {n} inputs; give one label an input")
+        cure = f"; of one-hot labels, {name}.argmax(1)" if y.shape[:1] == (n,) and y.ndim == 2 else ""
+        raise ValueError(f"{name} has shape {list(y.shape)} for {n} inputs; give one label an input{cure}")
     if y.dtype.kind in "OUS":
         number = {c: i for i, c in enumerate(classes)}
         if unknown := sorted({str(c) for c in y} - set(number)):
@@ -152,19 +199,98 @@ def _as_y(y, n, classes, name):
                          f"with {len(classes)} classes, give 0 to {len(classes)-1}")
     return y
 
+# %% ../nbs/00_data.ipynb #4164d83b
+def as_names(
+    classes, # names of the classes, in the order of their numbers
+)->tuple: # texts, [C]
+    "Names of classes, checked"
+    if isinstance(classes, (str, bytes, int, Mapping)) or not hasattr(classes, "__iter__"):
+        raise ValueError(
+            f"classes is {classes!r:.60}; give names in the order of their numbers, such as ['cat', 'dog'] or range(10)"
+        )
+    names, alike = tuple(map(str, classes)), dict[str, str]()
+    for name in names:
+        plain = " ".join(unicodedata.normalize("NFKC", name).split())
+        if plain in alike:
+            how = "stands twice" if alike[plain] == name else f"and {alike[plain]!r} differ in spaces only"
+            raise ValueError(f"class {name!r} {how}; give each class one name, and labels that have it")
+        alike[plain] = name
+    if len(names) < 2:
+        raise ValueError(f"{len(names)} class is nothing to learn; give labels of at least two")
+    return names
+
 # %% ../nbs/00_data.ipynb #e39af81b
+_INPUT, _LABEL = ("image", "img", "pixel_values", "input", "x"), ("label", "labels", "target", "y")
+
+def as_pair(
+    item, # of a torch data set: (input, label), or a row with their names, as HuggingFace's
+)->tuple: # input, label
+    "An item as its input and its label"
+    if isinstance(item, Mapping):
+        found = [next((k for k in keys if k in item), None) for keys in (_INPUT, _LABEL)]
+        if None in found:
+            raise ValueError(
+                f"rows are dicts of {list(item)[:8]}; give pairs, [(row[INPUT], row[LABEL]) for row in dataset], "
+                "with your two names"
+            )
+        return tuple(item[k] for k in found)
+    if not isinstance(item, (tuple, list)) or len(item) != 2:
+        what = f"{len(item)} things" if isinstance(item, (tuple, list)) else type(item).__name__
+        raise ValueError(
+            f"an item is {what}; give (input, label) pairs, such as [(item[0], item[1]) for item in dataset]"
+        )
+    return tuple(item)
+
+def items_of(
+    dataset, # torch data set, or a list of items
+)->list: # (input, label) pairs
+    "All items of a data set, each read once"
+    endless = isinstance(dataset, torch.utils.data.IterableDataset)
+    if endless or not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+        raise ValueError(
+            f"{type(dataset).__name__} has no items by number; give list(dataset), or the .dataset of a loader"
+        )
+    if not len(dataset): raise ValueError("the data set is empty; give at least one item")
+    return [as_pair(dataset[i]) for i in range(len(dataset))]
+
+def names_of(
+    dataset, # torch data set; of a part of one, the whole is asked
+)->Any: # list or tuple of texts; none: it does not say
+    "The class names that a data set carries"
+    while dataset is not None:
+        of_rows = getattr(getattr(dataset, "features", None), "get", lambda k: None)   # HuggingFace
+        for names in (getattr(dataset, "classes", None), *(getattr(of_rows(k), "names", None) for k in _LABEL)):
+            if isinstance(names, (list, tuple)) and len(names): return names
+        dataset = getattr(dataset, "dataset", None)
+
+# %% ../nbs/00_data.ipynb #e39af81c
+def _label(y):
+    "A label of an item, as a number or a text"
+    if not (torch.is_tensor(y) or isinstance(y, (np.ndarray, list, tuple))): return y
+    y = np.asarray(y)
+    if y.size != 1:
+        raise ValueError(
+            f"a label has shape {list(y.shape)}; give one number, of one-hot labels the place of the 1: y.argmax()"
+        )
+    return y.item()
+
 def _unpack(dataset):
     "All items of a torch data set, as one array of inputs and one of labels"
-    items = [dataset[i] for i in range(len(dataset))]
-    xs = [x if torch.is_tensor(x) else torch.as_tensor(np.array(x)) for x, _ in items]
-    if len(shapes := {tuple(x.shape) for x in xs}) > 1:
-        raise ValueError(f"the items have different shapes: {sorted(shapes)[:3]}; "
+    xs, ys = zip(*items_of(dataset))
+    if len(kinds := {Image.Image if isinstance(x, Image.Image) else type(x) for x in xs}) > 1:
+        raise ValueError(
+            f"the inputs are of {len(kinds)} kinds, {sorted(k.__name__ for k in kinds)}; make them alike"
+        )
+    y = np.array([_label(y) for y in ys])
+    if isinstance(xs[0], Image.Image): return stacked(xs, "the picture of item"), y
+    for i, x in enumerate(xs): check_given(x, f"item {i}")
+    tensors = [x if torch.is_tensor(x) else torch.as_tensor(np.array(x)) for x in xs]
+    if len(shapes := {(tuple(x.shape), x.dtype) for x in tensors}) > 1:
+        raise ValueError(f"the items have different shapes or types: {sorted(map(str, shapes))[:3]}; "
                          "give the data set a transform that makes them equal")
-    x, first = torch.stack(xs), items[0][0]
-    # pictures come as [H, W, channels], arrays either way
-    is_array = isinstance(first, np.ndarray) and (x.shape[-1] not in (1, 3, 4) or x.shape[1] in (1, 3, 4))
-    if x.ndim == 4 and not (torch.is_tensor(first) or is_array): x = x.permute(0, 3, 1, 2)
-    return x, np.array([y.item() if torch.is_tensor(y) else y for _, y in items])
+    x, last = torch.stack(tensors), (1, 3, 4)   # arrays come with their channels first, or last
+    is_last = isinstance(xs[0], np.ndarray) and x.ndim == 4 and x.shape[3] in last and x.shape[1] not in last
+    return x.permute(0, 3, 1, 2) if is_last else x, y
 
 # %% ../nbs/00_data.ipynb #354c8f7b
 def as_html(
@@ -177,13 +303,13 @@ def as_html(
     body = "".join(f"<tr>{cell('th scope=row', k)}{cell('td', v)}</tr>" for k, v in rows.items())
     return f"<table><tbody>{body}</tbody></table>{below}"
 
-def _strip(x, side=56):
-    "A few images in a row, as an HTML picture; where inputs are no images, nothing"
+def _strip(x, side=56, ink=True):
+    "A few images in a row, as an HTML picture; where inputs are no images, nothing. Ink: grey 1 is drawn black"
     if x.ndim != 4 or x.shape[1] not in (1, 3): return ""
     from PIL import Image
     step = -(-max(x.shape[2:]) // side)
     x = x[:10, :, ::step, ::step].clamp(0, 1).mul(255).byte().permute(0, 2, 3, 1).numpy()
-    row = np.hstack(255 - x[..., 0] if x.shape[-1] == 1 else x)
+    row = np.hstack((255 - x if ink else x)[..., 0] if x.shape[-1] == 1 else x)
     Image.fromarray(row.repeat(2, 0).repeat(2, 1)).save(file := io.BytesIO(), "PNG")   # crisp on any screen
     return (f'<img alt="The first {len(x)} images of the pool" width="{row.shape[1]}" '
             f'src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">')
@@ -191,9 +317,11 @@ def _strip(x, side=56):
 # %% ../nbs/00_data.ipynb #32c2b7b0
 @dataclass(frozen=True, eq=False)
 class Data:
-    "A pool with hidden labels, and a test set, as tensors"
+    "A pool with hidden labels, and a test set, as tensors; a label of -1 is not known"
     name:str # what the records call it
-    x:torch.Tensor # pool inputs, float32 [N, channels, height, width]
+    x: (
+        torch.Tensor
+    )  # pool inputs, float32 [N, channels, height, width]; a np.memmap where they are larger than the memory
     y:torch.Tensor # their labels, int64 [N]; only an oracle may look
     x_test:torch.Tensor # test inputs, float32 [N_test, ...]
     y_test:torch.Tensor # test labels, int64 [N_test]
@@ -202,30 +330,54 @@ class Data:
     test_parts: dict | None = (
         None  # name -> indices into the test set, to be measured apart; none: the whole only
     )
+    files:tuple|None = None # of a folder: the path of each pool picture, [N]
+    test_files:tuple|None = None # and of each test picture, [N_test]
     if TYPE_CHECKING:   # methods that are told further down
         from_arrays:ClassVar[Any]
         from_dataset:ClassVar[Any]
+        from_folder:ClassVar[Any]
         def __getattr__(self, name:str)->Any: ...
 
-    @cached_property
-    def fingerprint(self)->str: # 16 hexadecimal digits
+    @property
+    def fingerprint(self)->str: # 16 hexadecimal digits; of the data as they are now
         "Says whether two data sets are the same, bit for bit: a hash of tensors and class names"
         h = hashlib.sha256("\0".join(self.classes).encode())
         for t in (self.x, self.y, self.x_test, self.y_test):
-            h.update(f"{t.dtype}{list(t.shape)}".encode()); h.update(t.contiguous().numpy().data)
+            h.update(f"{t.dtype}{list(t.shape)}".encode())
+            if t.nelement() if torch.is_tensor(t) else t.size: h.update(np.ascontiguousarray(t).data)
         return h.hexdigest()[:16]
 
     def __len__(self): return len(self.x)
     def __repr__(self):
         return (
             f"Data {self.name!r}: {len(self.x):,} in the pool, {len(self.x_test):,} to test, "
-            f"inputs {list(self.x.shape[1:])}, {len(self.classes)} classes, fingerprint {self.fingerprint}"
+            f"inputs {list(self.x.shape[1:])}, {len(self.classes)} classes, fingerprint {self._printed()}"
         )
+    def _printed(self):
+        return self.fingerprint if torch.is_tensor(self.x) else "not computed, the pool is on the disk"
     def _repr_html_(self):
         names = ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
-        return as_html({"data": self.name, "pool": f"{len(self.x):,} inputs {list(self.x.shape[1:])}",
-                         "to test": f"{len(self.x_test):,}", "classes": f"{len(self.classes)}: {names}",
-                         "fingerprint": self.fingerprint}, below=_strip(self.x[:10]))
+        return as_html(
+            {
+                "data": self.name,
+                "pool": f"{len(self.x):,} inputs {list(self.x.shape[1:])}",
+                "to test": f"{len(self.x_test):,}",
+                "classes": f"{len(self.classes)}: {names}",
+                "fingerprint": self._printed(),
+            },
+            below=_strip(take(self.x, torch.arange(min(10, len(self)))), ink=not self.files),
+        )
+
+# %% ../nbs/00_data.ipynb #5bc8fbb1
+def warn_if_apart(
+    x:torch.Tensor, # pool inputs, [N, ...]
+    x_test:torch.Tensor, # test inputs, [N_test, ...]
+)->None:
+    "Are the two on one scale?"
+    most, most_test = (float(o.abs().max()) for o in (x, x_test))
+    if min(most, most_test)*20 < max(most, most_test) and min(most, most_test) > 0:
+        warnings.warn(f"x has values up to {most:g}, and x_test up to {most_test:g}; give both on one scale: "
+                      "bytes (uint8) are divided by 255, and nothing else is", stacklevel=3)
 
 # %% ../nbs/00_data.ipynb #cb91ce37
 @patch(cls_method=True)
@@ -241,9 +393,7 @@ def from_arrays(cls:Data,
 )->Data:
     "Data from arrays of one's own, checked"
     x = as_inputs(x, "x")
-    classes = tuple(str(c) for c in (_class_names(y, y_test) if classes is None else classes))
-    if len(classes) < 2:
-        raise ValueError(f"{len(classes)} class is nothing to learn; give labels of at least two")
+    classes = as_names(_class_names(y, y_test) if classes is None else classes)
     y = _as_y(y, len(x), classes, "y")
     if (x_test is None) != (y_test is None): raise ValueError("give x_test and y_test together, or neither")
     if x_test is None:
@@ -259,13 +409,14 @@ def from_arrays(cls:Data,
     if x_test.shape[1:] != x.shape[1:]:
         raise ValueError(f"x has inputs of shape {list(x.shape[1:])}, x_test of {list(x_test.shape[1:])}; "
                          "make them equal")
+    warn_if_apart(x, x_test)
     y_test = _as_y(y_test, len(x_test), classes, "y_test")
     return cls(name, x, y, x_test, y_test, classes)   # type: ignore[operator]
 
 # %% ../nbs/00_data.ipynb #f1446bea
 @patch(cls_method=True)
 def from_dataset(cls:Data,
-    dataset, # torch data set: `dataset[i]` is (input, label); inputs are tensors, arrays or PIL pictures
+    dataset, # torch data set: `dataset[i]` is (input, label), or a dict of image and label; inputs are tensors, arrays or PIL pictures
     test=None, # the same, to test on; none: hold out a share of `dataset`
     name:str|None=None, # what the records call it; none: the class's name
     **kwargs, # passed to `from_arrays`
@@ -273,8 +424,131 @@ def from_dataset(cls:Data,
     "Data from a torch data set"
     x, y = _unpack(dataset)
     x_test, y_test = (None, None) if test is None else _unpack(test)
-    kwargs.setdefault("classes", getattr(dataset, "classes", None))
+    names, names_test = names_of(dataset), names_of(test)
+    if kwargs.get("classes") is None and names and names_test and [*names] != [*names_test]:
+        raise ValueError(
+            f"the data set has classes {names!r:.60} and the test set {names_test!r:.60}; make them the same, or give classes="
+        )
+    if kwargs.get("classes") is None: kwargs["classes"] = names
     return cls.from_arrays(x, y, x_test, y_test, name=name or type(dataset).__name__, **kwargs)
+
+# %% ../nbs/00_data.ipynb #f01d0002
+_PARTS = {
+    "train",
+    "training",
+    "test",
+    "testing",
+    "val",
+    "valid",
+    "validation",
+}  # subfolders that are no classes
+
+def are_classes(
+    files, # paths of pictures
+    folder, # that they are in
+    labelled:bool|None=None, # what the user says; default: yes, if all pictures are in subfolders, in two or more
+)->bool:
+    "Is each subfolder a class?"
+    inside = [f.relative_to(folder).parts for f in files]
+    names, loose = {parts[0] for parts in inside if len(parts) > 1}, any(len(parts) == 1 for parts in inside)
+    fits = len(names) > 1 and not loose
+    if labelled is False or labelled is None and not fits: return False
+    if not fits:
+        raise ValueError(f"{folder} has pictures outside of subfolders, or fewer than two subfolders; "
+                         "move each picture into the subfolder of its class, or give labelled=False")
+    if {name.lower() for name in names} <= _PARTS:
+        raise ValueError(f"the subfolders of {folder} are {sorted(names)}, which are parts and no classes; "
+                         "give one of them as folder, and the other as test=")
+    return True
+
+# %% ../nbs/00_data.ipynb #f01d0003
+def set_aside(
+    files:list, # paths of pictures
+    share:float, # how many to set aside: a number of pictures, or a share of them below 1
+    read, # function of (files, most) -> Read
+    seed:int=0, # of the draw
+)->tuple: # Read, in the order of `files`; and the files that are left
+    "Draw test pictures at random, from those that can be read"
+    n = round(share*len(files)) if 0 < share < 1 else int(share)
+    if not 0 <= n < len(files) or n != share and share >= 1:
+        raise ValueError(
+            f"test_size is {share} of {len(files)} pictures; give a number of pictures, or a share below 1"
+        )
+    order = torch.randperm(len(files), generator=stream(seed, "test split")).tolist() if n else []
+    tested = read([files[i] for i in order], most=n)
+    place = {f: i for i, f in enumerate(files)}
+    back = sorted(range(len(tested.files)), key=lambda i: place[tested.files[i]])
+    seen = {*tested.files, *tested.left_out}
+    return tested._replace(x=tested.x[back], files=[tested.files[i] for i in back]), [
+        f for f in files if f not in seen
+    ]
+
+def warn_of_pictures(
+    *reads, # Read, of the pool and of the test set
+)->None:
+    "One message for all files that could not be read; and one, if all that could are dark"
+    left_out = {file: why for read in reads for file, why in read.left_out.items()}
+    n = len(left_out) + sum(len(read.files) for read in reads)
+    told = "".join(f"\n  {file} {why}" for file, why in left_out.items())
+    if not reads[0].files:
+        raise ValueError(
+            f"no picture is left for the pool; give a folder with pictures that Pillow reads:{told}"
+        )
+    if left_out: warnings.warn(f"{len(left_out)} of {n} pictures are left out:{told}", stacklevel=3)
+    if 0 < (most := int(reads[0].x[:1000].max())) < 32:
+        warnings.warn(
+            f"the brightest of the pictures has {most / 255:.2g} of white; if they have 12 bits, or fewer, "
+            "give white=, the value that is white, such as 4095",
+            stacklevel=3,
+        )
+
+# %% ../nbs/00_data.ipynb #f01d0004
+@patch(cls_method=True)
+def from_folder(cls:Data,
+    folder, # where the pictures are, in its subfolders, too; nothing is written there
+    side:int=64, # pixels of the square that each picture is made to fit
+    mode:str="RGB", # "RGB"; or "L", grey
+    fit:str="pad", # how it fits: "pad", all of it on a ground; "crop", its middle; "stretch"
+    test=None, # another folder, to test on, with the same subfolders; default: hold out `test_size`
+    test_size:float|None=None, # pictures to hold out: a number, or a share; default: a fifth where there are labels, else none
+    classes=None, # names, [C]; default: the subfolders'
+    labelled:bool|None=None, # is each subfolder a class? default: as `labels_of` finds
+    name:str|None=None, # what the records call it; default: the folder's name
+    seed:int=0, # of the held-out pictures
+    memory:float=2**30, # bytes that a pool may take in the memory; a larger one is kept in a file under `bdal_home()`
+    **how, # of `picture`: `ground` behind what is transparent, `white` of more than 8 bits
+)->Data: # y is -1 where there are no labels
+    "Data from a folder of pictures"
+    folder = Path(folder).expanduser()
+    files = picture_files(folder)
+    if not files: raise ValueError(f"{folder} has no pictures; give a folder with files such as .jpg or .png")
+    has, read = (
+        are_classes(files, folder, labelled),
+        partial(read_pictures, side=side, mode=mode, fit=fit, **how),
+    )
+    if test is None: tested, rest = set_aside(files, (.2 if has else 0) if test_size is None else test_size, read, seed)
+    else: tested, rest = read(picture_files(test)), files
+    large = 4*len(rest)*side**2*(3 if mode == "RGB" else 1) > memory
+    pool = read_to_disk(rest, bdal_home()/"pictures", side, mode, fit=fit, **how) if large else read(rest)
+    warn_of_pictures(pool, tested)
+    names, names_test = (([f.relative_to(at).parts[0] for f in read.files] if has else None)
+                         for read, at in ((pool, folder), (tested, Path(test or folder).expanduser())))
+    if classes is not None or has:
+        classes = as_names(_class_names(names, names_test) if classes is None else classes)
+    def inputs(read):
+        return as_inputs(read.x, index=read.files, copy=False) if len(read.x) else torch.zeros(read.x.shape)
+    def labels(read, names):
+        return _as_y(names, len(names), classes, "y") if names else torch.full((len(read.files),), -1)
+    return cls(
+        name or folder.resolve().name,
+        pool.x if large else inputs(pool),
+        labels(pool, names),  # type: ignore[operator]
+        inputs(tested),
+        labels(tested, names_test),
+        tuple(classes or ()),
+        files=tuple(pool.files),
+        test_files=tuple(tested.files),
+    )
 
 # %% ../nbs/00_data.ipynb #7dfa7acc
 _MNIST = { # file: (SHA-256 packed, SHA-256 unpacked)
@@ -379,7 +653,8 @@ def first(self:Data,
     m = test or len(self.x_test)
     among, parts = self.start_among, self.test_parts
     return replace(self, name=f"{self.name}, first {n:,}", x=self.x[:n], y=self.y[:n],
-                   x_test=self.x_test[:m], y_test=self.y_test[:m],
+                   x_test=self.x_test[:m], y_test=self.y_test[:m], files=self.files and self.files[:n],
+                   test_files=self.test_files and self.test_files[:m],
                    start_among=None if among is None else among[among < n],
                    test_parts=parts and {name: idx[idx < m] for name, idx in parts.items()})
 
@@ -392,22 +667,38 @@ def torchvision_data(
 )->Data:
     "A labelled image data set of torchvision's, train part as the pool"
     from torchvision import datasets
-    root, cls = Path(home or bdal_home()), getattr(datasets, name, None)
-    if cls is None:
+    root, cls = Path(home or bdal_home()), getattr(datasets, str(name), None)
+    if not (inspect.isclass(cls) and issubclass(cls, datasets.VisionDataset)):
+        like = [o for o in datasets.__all__ if o.lower() == str(name).lower()]
         raise ValueError(
-            f"torchvision.datasets has no {name!r}; names look like 'FashionMNIST', 'KMNIST', 'CIFAR10'"
+            f"torchvision.datasets has no data set {name!r}; "
+            + (
+                f"did you mean {like[0]!r}?"
+                if like
+                else "names look like 'FashionMNIST', 'KMNIST', 'CIFAR10'"
+            )
         )
     known = {
         name for base in cls.__mro__ for name in inspect.signature(base.__init__).parameters
     }  # EMNIST: in a base
     part = "train" if "train" in known else "split"
     train, test = (True, False) if part == "train" else ("train", "test")
+    if not {"root", part, "download"} <= known:
+        raise ValueError(
+            f"{name} is not made of a train and a test part that are downloaded; make it yourself, "
+            f"and give Data.from_dataset(pool, test) the two parts, or Data.from_folder a folder"
+        )
     try:
         pool, tested = (cls(root, **{part: which}, download=download, **kwargs) for which in (train, test))
-        return Data.from_dataset(pool, tested, name=name.lower())
+    except (TypeError, ValueError) as e:
+        raise ValueError(
+            f"torchvision's {name} takes other arguments ({e}); give them by name, such as split='letters' "
+            "for EMNIST, or make it yourself, and give Data.from_dataset(pool, test) its parts"
+        ) from e
     except (RuntimeError, OSError) as e:
         raise OSError(f"{name} is not whole in {root} and could not be had ({e}); connect to a network, "
                       f"or put the files there as torchvision lays them out") from e
+    return Data.from_dataset(pool, tested, name=name.lower())
 
 # %% ../nbs/00_data.ipynb #9e17b7d3
 def repeated(
@@ -419,10 +710,12 @@ def repeated(
     "The pool `times` over, each copy with noise of its own (Repeated-MNIST: Kirsch et al. 2019, arXiv 1906.08158)"
     if times < 1 or noise < 0:
         raise ValueError(f"times is {times} and noise {noise}; give times >= 1 and noise >= 0")
-    x = data.x.repeat(times, *[1]*(data.x.ndim - 1))
+    x = take(data.x, torch.arange(len(data.x)))   # a pool on the disk comes into the memory
+    x = x.repeat(times, *[1]*(x.ndim - 1))
     if noise: x += noise * torch.randn(x.shape, generator=stream(seed, "repeat noise"))
     return Data(f"{data.name} x{times} noise {noise:g}", x, data.y.repeat(times),
-                data.x_test, data.y_test, data.classes, data.start_among, data.test_parts)
+                data.x_test, data.y_test, data.classes, data.start_among, data.test_parts,
+                data.files and data.files*times, data.test_files)
 
 # %% ../nbs/00_data.ipynb #38fee436
 def balanced_start(
@@ -432,6 +725,11 @@ def balanced_start(
     among=None, # only these indices may be drawn; none: all
 )->torch.Tensor: # int64 [per_class * C], indices into the full set
     "The same number of random images of each class that there is (EMNIST's letters are counted from 1)"
+    y = torch.as_tensor(y)
+    if not len(y) or y.max() < 0:
+        raise ValueError(
+            "there are no labels to draw a start set from; label a few of each class, and give Learner start=(indices, labels)"
+        )
     if per_class < 1: raise ValueError(f"per_class is {per_class}; give 1 or more")
     among = torch.arange(len(y)) if among is None else torch.as_tensor(among)
     order, start = among[torch.randperm(len(among), generator=stream(seed, "start"))], []
@@ -485,11 +783,12 @@ class Pool:
         x, # all inputs, labelled or not, [N, ...], as for `as_pool`
         start=((), ()), # (indices, labels) known from the start
         classes:int|None=None, # C; default: one more than the largest label of `start`
+        copy:bool=True, # of inputs in the memory, so that what becomes of `x` does not matter?
     ):
         if len(start) != 2:
             raise ValueError("start is missing, or no pair; "
                              "give (indices, labels) of a few images of each class")
-        self.x, labels = as_pool(x), as_labels(start[1])
+        self.x, labels = as_pool(x, copy=copy), as_labels(start[1])
         if not len(labels) and not classes:
             raise ValueError("start is empty; "
                              "give (indices, labels) of a few images of each class, or set classes=")

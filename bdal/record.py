@@ -232,8 +232,11 @@ def start(self:Record,
     self._moved = {} if self.complete else {k: v for k, v in now.items() if was[k] != v}
     if self._moved:
         before, after = (", ".join(f"{k} {there[k]}" for k in self._moved) for there in (was, now))
-        warnings.warn(f"{self.path} was computed with {before}, and goes on with {after}; the last digits may "
-                      "differ from those of one uninterrupted trial", stacklevel=4)
+        warnings.warn(
+            f"{self.path} was computed with {before}, and goes on with {after}; the last digits may "
+            "differ from those of one uninterrupted trial",
+            stacklevel=4,
+        )
 
 @patch
 def _compare(self:Record, header):

@@ -207,10 +207,12 @@ def check_net(
         return net
 
 # %% ../nbs/03_steps.ipynb #854a5f7a
-_SAID = ("p in_features out_features in_channels out_channels num_features num_embeddings embedding_dim input_size "
-         "hidden_size num_layers bidirectional embed_dim num_heads kernel_size stride padding dilation groups "
-         "padding_mode ceil_mode normalized_shape num_groups eps momentum affine track_running_stats batch_first "
-         "negative_slope start_dim end_dim output_size approximate dim mode").split()   # of a layer, where it has it
+_SAID = (
+    "p in_features out_features in_channels out_channels num_features num_embeddings embedding_dim input_size "
+    "hidden_size num_layers bidirectional embed_dim num_heads kernel_size stride padding dilation groups "
+    "padding_mode ceil_mode normalized_shape num_groups eps momentum affine track_running_stats batch_first "
+    "negative_slope start_dim end_dim output_size approximate dim mode"
+).split()  # of a layer, where it has it
 
 def layers_in_words(
     net:nn.Module, # any
@@ -247,12 +249,16 @@ def same_net(
     here:str, # what a record would say of it
 )->str: # what the record is to be compared with
     "A record of 0.1 has a hash of torch's own text for the layers, which changes from version to version"
-    if not there or ", layers " not in there or there.rpartition(", ")[0] != here.rpartition(", ")[0]: return here
+    if not there or ", layers " not in there or there.rpartition(", ")[0] != here.rpartition(", ")[0]:
+        return here
     layers = re.sub("0x[0-9a-f]+", "", repr(net))   # without addresses
     if there.rpartition(" ")[2] != hashlib.sha256(layers.encode()).hexdigest()[:8]:
-        warnings.warn(f"the network is {there!r} in the record. Name and number of parameters are the same here; "
-                      "its layers print themselves otherwise, as after a change of torch. It goes on; "
-                      "give another record if they are other layers", stacklevel=5)
+        warnings.warn(
+            f"the network is {there!r} in the record. Name and number of parameters are the same here; "
+            "its layers print themselves otherwise, as after a change of torch. It goes on; "
+            "give another record if they are other layers",
+            stacklevel=5,
+        )
     return there
 
 # %% ../nbs/03_steps.ipynb #1f6e3b90
@@ -332,7 +338,7 @@ class Learner:
         **protocol, # the rest of `Protocol`
     ):
         self.protocol, self.record = Protocol(score=score, K=K, **protocol), Record(record)
-        self.pool = Pool(x, self.record.begun if start is None else start, classes)
+        self.pool = Pool(x, self.record.begun if start is None else start, classes, copy=data is None)
         self.protocol.check_sizes(len(self.pool.labelled), len(self.pool.x))
         few = self.pool.inputs(torch.arange(min(1000, len(self.pool.x))))
         self.test = held_out(test, test_parts, few.shape[1:], self.pool.classes)
@@ -596,10 +602,20 @@ def run_trial(
 )->Record:
     "One active-learning trial with the data set as oracle"
     idx = balanced_start(data.y, per_class, seed, data.start_among if among is None else among)
-    learner = Learner(data.x, score, K, (idx, data.y[idx]), record, test=(data.x_test, data.y_test),
-                      test_parts=data.test_parts,
-                      classes=len(data.classes), n_final=n_final, seed=seed,
-                      data=dict(data=data.name, fingerprint=data.fingerprint), **kwargs)
+    learner = Learner(
+        data.x,
+        score,
+        K,
+        (idx, data.y[idx]),
+        record,
+        test=(data.x_test, data.y_test) if len(data.x_test) else None,
+        test_parts=data.test_parts,
+        classes=len(data.classes),
+        n_final=n_final,
+        seed=seed,
+        data=dict(data=data.name, fingerprint=data.fingerprint),
+        **kwargs,
+    )
     if learner.record.complete and progress: print(f"{learner.record}: nothing to do")
     while not learner.record.complete:
         idx = learner.ask(progress and "trial")

@@ -21,7 +21,9 @@ __all__ = ['STARTS', 'LINE_EVERY', 'Study', 'load_studies', 'check_study', 'diff
 
 # %% ../nbs/deeper/sweep.ipynb #76fc1c6f
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
-_NOTEBOOK = re.compile(r"([A-Za-z0-9_-]{1,80}/)?[A-Za-z0-9_-]{1,80}\.ipynb") # in the file's folder, or one below
+_NOTEBOOK = re.compile(
+    r"([A-Za-z0-9_-]{1,80}/)?[A-Za-z0-9_-]{1,80}\.ipynb"
+)  # in the file's folder, or one below
 
 def _need(module, extra="dev"):
     "Import what only a sweep needs"
@@ -235,7 +237,9 @@ class Trial:
     @property
     def identity(self)->dict: # parameters, and the notebook's name and code; as text, for a record's header
         plain = json.loads(json.dumps(self.parameters, default=str))
-        return dict(parameters=plain, notebook=dict(name=self.notebook.name, code=notebook_hash(self.notebook)))
+        return dict(
+            parameters=plain, notebook=dict(name=self.notebook.name, code=notebook_hash(self.notebook))
+        )
     if TYPE_CHECKING:   # told below
         def state(self)->tuple: ...
 
@@ -286,7 +290,8 @@ def _state(self:Trial):
     if longer:
         end, other = record.header["config"]["n_final"], self.parameters["n_final"]
         return "begun", f"complete at {end} labels, to be extended to {other}{also}", record
-    if record.complete and not self.unfinished.exists(): return "finished", f"finished, {rounds}{also}", record
+    if record.complete and not self.unfinished.exists():
+        return "finished", f"finished, {rounds}{also}", record
     return "begun", f"begun, {rounds}{also}", record
 
 # %% ../nbs/deeper/sweep.ipynb #c0d8a3ab
