@@ -8,7 +8,7 @@ import argparse, ast, hashlib, json, os, re, shutil, socket, sys, threading, tim
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from fastcore.basics import patch
 import bdal
 from .acquisition import lookup
@@ -240,8 +240,8 @@ class Trial:
         return dict(
             parameters=plain, notebook=dict(name=self.notebook.name, code=notebook_hash(self.notebook))
         )
-    if TYPE_CHECKING:   # told below
-        def state(self)->tuple: ...
+    if TYPE_CHECKING:   # methods that are told below
+        def __getattr__(self, name:str)->Any: ...
 
 # %% ../nbs/deeper/sweep.ipynb #93c34004
 @patch
