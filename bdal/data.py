@@ -634,7 +634,7 @@ def show_images(
     for ax in axes.flat: ax.axis("off")
     for i, (ax, image) in enumerate(zip(axes.flat, x)):
         ax.imshow(image.permute(1, 2, 0).cpu(), cmap="gray_r", vmin=0, vmax=1)
-        if titles is not None: ax.set_title(str(titles[i]), fontsize=8)
+        if titles is not None: ax.set_title(str(titles[i]), fontsize=8, loc="center", fontweight="normal")
     plt.close(fig)
     return fig
 
