@@ -77,25 +77,17 @@ def apart(
     return [moved[i] for i in range(len(at))]
 
 def name_ends(
-    ax, # axes, with their final limits
-    ends:list, # (x, y, name, colour) of each curve's last point
+    ax, # axes
+    ends:list, # (y, name, colour) of each curve's last point
     gap:float=.055, # the least distance of two names, as a share of the height
 )->None:
     "Write each curve's name at its end"
     low, high = ax.get_ylim()
-    places = apart([(y - low) / (high - low) for _, y, _, _ in ends], gap)
+    places = apart([(y - low) / (high - low) for y, _, _ in ends], gap)
     down = max(0, max(places) - 1)
-    for (x, y, name, colour), place in zip(ends, places):
-        ax.annotate(
-            name,
-            (x, y),
-            (1.02, place - down),
-            textcoords="axes fraction",
-            color=colour,
-            va="center",
-            fontsize="small",
-            annotation_clip=False,
-        )
+    for (_, name, colour), place in zip(ends, places):   # in the units of the axis, should its ends still move
+        ax.text(1.02, low + (place - down)*(high - low), name, transform=ax.get_yaxis_transform(),
+                color=colour, va="center", fontsize="small")
 
 # %% ../nbs/deeper/figures.ipynb #a1c0f3b6
 def plot_curves(
@@ -120,7 +112,7 @@ def plot_curves(
         if "accuracy" in value or value == "share":
             low, high = low.clip(0, 1), high.clip(0, 1)  # of two trials it reaches beyond
         ax.fill_between(at, low, high, color=look["color"], alpha=.2, lw=0)
-        ends.append((at[-1], mean.iloc[-1], (labels or {}).get(study, study), look["color"]))
+        ends.append((mean.iloc[-1], (labels or {}).get(study, study), look["color"]))
     if log: ax.set_xscale("log", base=2)
     ax.set(title=title, ylim=ylim)
     below = caption(frame[frame.study.isin(curves)].dropna(subset=[value]), labels)
