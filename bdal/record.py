@@ -14,8 +14,8 @@ import bdal
 from .data import as_html
 
 # %% auto #0
-__all__ = ['FORMAT', 'PROTOCOL', 'trial_in_words', 'last_accuracy', 'header', 'split_torn', 'check_header', 'check_rows', 'host',
-           'all_hosts', 'in_effect', 'Record', 'lock_file']
+__all__ = ['FORMAT', 'PROTOCOL', 'SINCE', 'trial_in_words', 'last_accuracy', 'header', 'split_torn', 'check_header', 'check_rows',
+           'host', 'all_hosts', 'in_effect', 'Record', 'lock_file']
 
 # %% ../nbs/deeper/record.ipynb #d8df717d
 FORMAT = 1 # of the record; another number is another meaning
@@ -92,13 +92,16 @@ def split_torn(
     except (ValueError, RecursionError): return whole, torn
     return content, b""   # an editor may have left out the last line's end
 
+SINCE = dict(posterior="dropout") # choices that older records of trials do not state -> what they were
+
 def check_header(
     header:dict, # first line of a record
 )->None:
-    "Is this the header of a record that this bdal reads?"
+    "Is this the header of a record that this bdal reads? What older ones leave out is filled in"
     if header["format"] != FORMAT:
         raise ValueError(f"its format is {header['format']}, this bdal reads {FORMAT}")
     if not isinstance(header["config"], dict): raise ValueError("its header has no configuration")
+    if "selector" in header["config"]: header["config"] = {**SINCE, **header["config"]}
 
 def check_rows(
     rows:list, # rounds of a record
