@@ -24,7 +24,7 @@ def _finite(log_probs):
                              "lower the learning rate")
 
 def mc_log_probs(
-    net:nn.Module, # any network with dropout layers: inputs [B, ...] -> logits [B, C]
+    net:nn.Module, # any network with dropout layers: inputs [B, ...] -> logits [B, C]; or a posterior of deeper/posteriors
     x:torch.Tensor, # inputs, [N, ...]
     T:int=20, # samples: masks shared by all inputs
     seed:int=0, # of the masks
@@ -38,6 +38,8 @@ def mc_log_probs(
     if chunk is not None and chunk < 1: raise ValueError(f"chunk is {chunk}; give 1 or more inputs")
     if not len(x): raise ValueError("no inputs to predict; give at least one")
     def checked(log_probs): return each(_finite(log_probs)) if each else _finite(log_probs)
+    if hasattr(net, "sampled_log_probs"):   # a posterior that draws its samples itself
+        return net.sampled_log_probs(x, T, seed, chunk, dtype, checked)
     with undisturbed(), consistent_for_now(net) as net:
         why_not = cannot_thin(net)
         if fast and not why_not: return thinned_log_probs(net, x, T, seed, chunk, dtype, late, checked)
@@ -92,6 +94,6 @@ def evaluate(
     "Measure a network on labelled inputs"
     if len(x) != len(y): raise ValueError(f"{len(x)} inputs and {len(y)} labels; give one label an input")
     log_probs = mc_log_probs(net, x, T, seed, **kwargs)
-    samples = [measure(log_probs[:, t], y) for t in range(T)]
+    samples = [measure(log_probs[:, t], y) for t in range(log_probs.shape[1])]
     return Evaluation(**measure(mean_log_probs(log_probs), y),
                       per_sample={k: [s[k] for s in samples] for k in samples[0]})

@@ -14,9 +14,9 @@ import bdal
 from .data import as_html
 
 # %% auto #0
-__all__ = ['FORMAT', 'PROTOCOL', 'trial_in_words', 'last_accuracy', 'header', 'split_torn', 'is_whole', 'is_number', 'is_text',
-           'is_table', 'is_wholes', 'is_numbers', 'check_kinds', 'check_header', 'check_rows', 'host', 'all_hosts',
-           'in_effect', 'Record', 'lock_file']
+__all__ = ['FORMAT', 'PROTOCOL', 'SINCE', 'trial_in_words', 'last_accuracy', 'header', 'split_torn', 'is_whole', 'is_number',
+           'is_text', 'is_table', 'is_wholes', 'is_numbers', 'check_kinds', 'check_header', 'check_rows', 'host',
+           'all_hosts', 'in_effect', 'Record', 'lock_file']
 
 # %% ../nbs/deeper/record.ipynb #d8df717d
 FORMAT = 1 # of the record; another number is another meaning
@@ -94,7 +94,6 @@ def split_torn(
     except (ValueError, RecursionError): return whole, torn
     return content, b""   # an editor may have left out the last line's end
 
-
 # %% ../nbs/deeper/record.ipynb #19f4c7d3
 def is_whole(v): return type(v) is int and abs(v) < 2**63
 def is_number(v): return type(v) in (int, float) and abs(v) < 1e300
@@ -122,14 +121,17 @@ def check_kinds(
 
 
 # %% ../nbs/deeper/record.ipynb #19f4c7d4
+SINCE = dict(posterior="dropout") # choices that older records of trials do not state -> what they were
+
 def check_header(
     header:dict, # first line of a record
 )->None:
-    "Is this the header of a record that this bdal reads?"
+    "Is this the header of a record that this bdal reads? What older ones leave out is filled in"
     if header["format"] != FORMAT:
         raise ValueError(f"its format is {header['format']}, this bdal reads {FORMAT}")
     if not isinstance(header["config"], dict): raise ValueError("its header has no configuration")
     check_kinds("header", header, _HEADER)
+    if "selector" in header["config"]: header["config"] = {**SINCE, **header["config"]}
     check_kinds("header", header["config"], _CONFIG)
 
 def check_rows(

@@ -5,17 +5,21 @@
 # %% ../nbs/deeper/race.ipynb #e9b39dd3
 from __future__ import annotations
 import math
+from functools import partial
 import torch
 from torch import nn
-from .data import take
+from .data import stream, take
 from .model import consistent, n_early
 from .predict import mc_log_probs
-from .acquisition import SCORES, lookup
+from .posteriors import features, last_linear
+from .acquisition import SCORES, SELECTORS, Batch, acquire, lookup, needs, provide
+import bdal.batches   # registers what it defines
 
 # %% auto #0
-__all__ = ['counted', 'score_pool', 'race']
+__all__ = ['MOST', 'MOST_FEATURES', 'counted', 'same_for_all', 'views', 'score_pool', 'has_glance', 'n_finalists', 'race', 'heat',
+           'final', 'noisy_race', 'n_candidates', 'candidates', 'joint_choice', 'choose', 'can_race']
 
-# %% ../nbs/deeper/race.ipynb #ec23fcd1
+# %% ../nbs/deeper/race.ipynb #ec23fcd0
 def counted(
     progress, # function of the inputs done and of all inputs; none: nothing is counted
     total:int, # inputs
@@ -30,6 +34,50 @@ def counted(
         return out
     return count if progress else each
 
+# %% ../nbs/deeper/race.ipynb #ec23fccf
+def same_for_all(
+    names, # what a score or selector names, of `NEEDS`
+    net:nn.Module, # trained
+    x, # the full set, [N, ...]
+    known_idx:torch.Tensor|None=None, # what is labelled, int64 [M]
+    targets:torch.Tensor|None=None, # inputs like those to be predicted, [M, ...]
+    T:int=20, # samples
+    seed:int=0, # of the masks
+    dtype:torch.dtype=torch.float32, # of the arithmetic
+    late:bool=False, # leave dropout before the last convolution out?
+)->dict: # known_M_D, target_log_probs_M_T_C, where they are named
+    "Of what is named, that which does not depend on the image"
+    given = {}
+    if "known_M_D" in names and known_idx is not None: given["known_M_D"] = features(net, x, known_idx, dtype)
+    if "target_log_probs_M_T_C" in names and targets is not None:
+        given["target_log_probs_M_T_C"] = mc_log_probs(net, targets, T, seed, dtype=dtype, late=late)
+    return given
+
+def views(
+    names, # what a score or selector names, of `NEEDS`
+    net:nn.Module, # trained
+    x, # the full set, [N, ...]: a tensor, or a np.memmap
+    idx:torch.Tensor, # which of it, int64 [n]
+    T:int=20, # samples
+    seed:int=0, # of the masks
+    dtype:torch.dtype=torch.float32, # of the arithmetic
+    late:bool=False, # leave dropout before the last convolution out?
+    progress=None, # function of the inputs done and of all inputs
+    block:int=8192, # inputs in memory at a time
+)->dict: # log_probs_N_T_C, features_N_D, where they are named
+    "Of what is named, that which belongs to each image"
+    given, at = {}, 0
+    if "features_N_D" in names: given["features_N_D"] = features(net, x, idx, dtype, block)
+    if "log_probs_N_T_C" not in names: return given
+    each = counted(progress, len(idx))
+    for some in idx.split(block):
+        part = mc_log_probs(net, take(x, some), T, seed, dtype=dtype, late=late, each=each)
+        if not at: given["log_probs_N_T_C"] = part.new_empty(len(idx), *part.shape[1:])
+        given["log_probs_N_T_C"][at:at + len(part)] = part
+        at += len(part)
+    return given
+
+# %% ../nbs/deeper/race.ipynb #ec23fcd1
 def score_pool(
     net:nn.Module, # with dropout
     x, # the full set, [N, ...]: a tensor, or a np.memmap
@@ -41,13 +89,36 @@ def score_pool(
     dtype:torch.dtype=torch.float32, # of the arithmetic
     late:bool=False, # leave dropout before the last convolution out?
     progress=None, # function of the inputs done and of all inputs, called often
+    known_idx:torch.Tensor|None=None, # what is labelled, int64 [M], for a score that names known_M_D
+    targets:torch.Tensor|None=None, # inputs like those to be predicted, [M, ...], for one that names them
 )->torch.Tensor: # float32 [n], higher = acquire
     "Score part of a data set, block by block"
     f = lookup(SCORES, score, "score")
     if score == "random": return torch.ones(len(pool_idx))
+    names = needs(f, optional=True)
+    f = partial(f, **same_for_all(names, net, x, known_idx, targets, T, seed, dtype, late))
+    if "features_N_D" in names:
+        return torch.cat(
+            [f(**views(names, net, x, idx, T, seed, dtype, late)).float() for idx in pool_idx.split(1024)]
+        )
     f = counted(progress, len(pool_idx), f)
     return torch.cat([mc_log_probs(net, take(x, idx), T, seed, dtype=dtype, late=late, each=f).float()
                       for idx in pool_idx.split(block)])
+
+# %% ../nbs/deeper/race.ipynb #b597a661
+def has_glance(
+    net:nn.Module, # any
+)->bool:
+    "Is there dropout before the last convolution, which a glance can leave out?"
+    return not hasattr(net, "sampled_log_probs") and n_early(consistent(net)) > 0
+
+def n_finalists(
+    n:int, # images in the pool
+    K:int, # how many will be acquired
+    keep:float, # share that reaches the final
+)->int: # 10 K at least, where there are so many
+    "How many images a race scores exactly"
+    return min(n, max(math.ceil(keep*n), 10*K))
 
 # %% ../nbs/deeper/race.ipynb #b597a662
 def race(
@@ -62,12 +133,146 @@ def race(
     block:int=8192, # inputs in memory at a time
     dtype:torch.dtype=torch.float32, # of the arithmetic
     progress=None, # as of `score_pool`, of the glance and then of the final
+    **more, # `known_idx` and `targets` of `score_pool`
 )->tuple: # indices of the finalists, int64 [m], and their exact scores, float32 [m]
     "Score exactly what a glance does not rule out"
     if not 0 < keep <= 1: raise ValueError(f"keep is {keep}; give a share above 0, and 1 at most")
-    m = min(len(pool_idx), max(math.ceil(keep*len(pool_idx)), 10*K))
-    net = consistent(net)
-    if score != "random" and m < len(pool_idx) and n_early(net):
-        glance_N = score_pool(net, x, pool_idx, score, T, seed, block, dtype, late=True, progress=progress)
+    m, how = n_finalists(len(pool_idx), K, keep), dict(more, progress=progress)
+    if score != "random" and m < len(pool_idx) and has_glance(net):
+        net = consistent(net)
+        glance_N = score_pool(net, x, pool_idx, score, T, seed, block, dtype, late=True, **how)
         pool_idx = pool_idx[glance_N.topk(m).indices.sort().values]
-    return pool_idx, score_pool(net, x, pool_idx, score, T, seed, block, dtype, progress=progress)
+    return pool_idx, score_pool(net, x, pool_idx, score, T, seed, block, dtype, **how)
+
+# %% ../nbs/deeper/race.ipynb #a17d3b01
+def heat(
+    glance_N:torch.Tensor, # scores of a glance
+    pool_idx:torch.Tensor, # index of each in the full set, int64 [N]
+    m:int, # how many reach the final
+    selector:str, # name in `SELECTORS`, of one whose noise belongs to the image: it names index_N
+    coldness:float=1., # of the selector
+    ties:int=0, # seed of the noise
+)->torch.Tensor: # bool [N]
+    "Who reaches the final"
+    return torch.isin(pool_idx, acquire(glance_N, m, selector, ties, coldness, pool_idx).indices)
+
+def final(
+    scores_N:torch.Tensor, # exact scores of the finalists, those of the glance of the others
+    final_N:torch.Tensor, # who is a finalist, bool [N]
+    pool_idx:torch.Tensor, # index of each in the full set, int64 [N]
+    K:int, # how many to choose
+    selector:str, # as of `heat`
+    coldness:float=1., # as of `heat`
+    ties:int=0, # as of `heat`
+)->Batch:
+    "The first K finalists"
+    order = acquire(scores_N, len(pool_idx), selector, ties, coldness, pool_idx)
+    first = torch.isin(order.indices, pool_idx[final_N]).nonzero()[:K, 0]
+    return Batch(order.indices[first], order.scores[first])
+
+def noisy_race(
+    net:nn.Module, # with dropout
+    x, # the full set, [N, ...]: a tensor, or a np.memmap
+    pool_idx:torch.Tensor, # which of it to choose from, int64 [n]
+    score:str, # name in `SCORES`
+    K:int, # how many to choose
+    selector:str, # as of `heat`
+    coldness:float=1., # as of `heat`
+    ties:int=0, # as of `heat`
+    keep:float=.08, # share of the pool that reaches the final
+    **how, # of `score_pool`
+)->tuple: # `Batch`; indices of the finalists, int64 [m], and their exact scores, float32 [m]
+    "A race with the same noise in the glance and in the final"
+    net, chance = consistent(net), (selector, coldness, ties)
+    scores_N = score_pool(net, x, pool_idx, score, late=True, **how)
+    final_N = heat(scores_N, pool_idx, n_finalists(len(pool_idx), K, keep), *chance)
+    scores_N[final_N] = exact = score_pool(net, x, pool_idx[final_N], score, **how)
+    return final(scores_N, final_N, pool_idx, K, *chance), pool_idx[final_N], exact
+
+# %% ../nbs/deeper/race.ipynb #a17d3b09
+MOST = 2**26 # log-probabilities in memory at once, for a selector that reads those of all candidates
+MOST_FEATURES = 2**24 # and features, which are made float64 there
+_WIDE = {"log_probs_N_T_C", "features_N_D", "known_M_D", "target_log_probs_M_T_C"}
+
+def n_candidates(
+    names, # what the selector names, of `NEEDS`
+    net:nn.Module, # trained
+    one:torch.Tensor, # an input, [1, ...]
+    n:int, # images in the pool
+    T:int, # samples
+)->int:
+    "How many images a selector may be given at once"
+    if "log_probs_N_T_C" in names: n = min(n, MOST // mc_log_probs(net, one, T).numel())
+    if "features_N_D" in names: n = min(n, MOST_FEATURES // last_linear(net, one).in_features)
+    return max(n, 1)
+
+def candidates(
+    names, # what the selector names, of `NEEDS`
+    net:nn.Module, # trained
+    x, # the full set, [N, ...]
+    pool_idx:torch.Tensor, # which of it to choose from, int64 [n]
+    score:str, # name in `SCORES`, by which the glance goes
+    m:int, # how many
+    ties:int=0, # seed of what is random
+    **how, # of `score_pool`
+)->torch.Tensor: # int64 [m]
+    "The images that a selector is given, where it cannot be given all"
+    if m >= len(pool_idx): return pool_idx
+    g = stream(ties, "candidates")
+    if "features_N_D" in names: return pool_idx[torch.randperm(len(pool_idx), generator=g)[:m]].sort().values
+    glance_N = score_pool(net, x, pool_idx, score, late=True, **how)
+    return acquire(glance_N, m, "top_k", g, pool_idx=pool_idx).indices.sort().values
+
+# %% ../nbs/deeper/race.ipynb #a17d3b0b
+def joint_choice(
+    net, x, pool_idx, score, K, selector, coldness=1., ties=0, keep=None, known_idx=None, targets=None, # as of `choose`
+    T=20, seed=0, dtype=torch.float32, progress=None, # as of `score_pool`
+)->tuple: # `Batch`; indices of the candidates, int64 [m], and their scores, [m], NaN where there are none
+    "The choice of a selector that reads more than scores"
+    f, how = SELECTORS[selector], dict(T=T, seed=seed, dtype=dtype)
+    names, more = needs(f, optional=True), dict(known_idx=known_idx, targets=targets)
+    m = n_finalists(len(pool_idx), K, keep) if keep else len(pool_idx)
+    m = max(K, min(m, n_candidates(names, net, take(x, pool_idx[:1]), m, T)))
+    idx = candidates(names, net, x, pool_idx, score, m, ties, progress=progress, **more, **how)
+    given = views(names, net, x, idx, progress=progress, **how)
+    scores = torch.full((len(idx),), math.nan)
+    if score == "random": scores = torch.ones(len(idx))
+    elif needs(SCORES[score]) == ("log_probs_N_T_C",) and "log_probs_N_T_C" in given:
+        scores = torch.cat([SCORES[score](some).float() for some in given["log_probs_N_T_C"].split(1024)])
+    elif "scores_N" in names: scores = score_pool(net, x, idx, score, progress=progress, **more, **how)
+    given |= same_for_all(names, net, x, known_idx, targets, **how)
+    batch = acquire(None if scores.isnan().any() else scores, K, selector, ties, coldness, idx, **given)
+    return batch, idx, scores
+
+# %% ../nbs/deeper/race.ipynb #a17d3b0d
+def choose(
+    net:nn.Module, # trained
+    x, # the full set, [N, ...]: a tensor, or a np.memmap
+    pool_idx:torch.Tensor, # which of it to choose from, int64 [n]
+    score:str, # name in `SCORES`
+    K:int, # how many to choose
+    selector:str="top_k", # name in `SELECTORS`
+    coldness:float=1., # of the stochastic selectors
+    ties:int=0, # seed of ties and noise
+    keep:float|None=None, # share of the pool that a glance leaves; default: all of it
+    **how, # of `score_pool`: T, seed, dtype, progress, known_idx, targets
+)->tuple: # `Batch`; indices of what was scored, int64 [m], and the scores, [m], NaN where there are none
+    "The batch that a score and a selector choose, each given what it names"
+    f = lookup(SELECTORS, selector, "selector")
+    if _WIDE & {*needs(f, optional=True)}:
+        return joint_choice(net, x, pool_idx, score, K, selector, coldness, ties, keep, **how)
+    raced = (
+        keep and score != "random" and has_glance(net) and n_finalists(len(pool_idx), K, keep) < len(pool_idx)
+    )
+    if raced and selector != "top_k":
+        return noisy_race(net, x, pool_idx, score, K, selector, coldness, ties, keep, **how)
+    if raced: idx, scores = race(net, x, pool_idx, score, K, keep=keep, **how)
+    else: idx, scores = pool_idx, score_pool(net, x, pool_idx, score, **how)
+    return acquire(scores, K, selector, ties, coldness, idx), idx, scores
+
+def can_race(
+    selector:str, # name in `SELECTORS`
+)->bool:
+    "Can a selector do with what a glance leaves?"
+    names = {*needs(lookup(SELECTORS, selector, "selector"), optional=True)}
+    return selector == "top_k" or "features_N_D" not in names and bool(names & {"index_N", "log_probs_N_T_C"})

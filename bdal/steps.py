@@ -5,7 +5,7 @@
 # %% ../nbs/03_steps.ipynb #96b71103
 from __future__ import annotations
 import hashlib, math, re, time, warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
@@ -14,21 +14,23 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from fastcore.basics import patch
 from .data import Data, Pool, as_html, as_indices, as_inputs, as_labels, balanced_start
-from .data import derive_seed, seeded, undisturbed
+from .data import derive_seed, seeded, stream, undisturbed
 from .model import bayesian_cnn, consistent_for_now, make_consistent
 from .probe import check_passes
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
-from .acquisition import SCORES, SELECTORS, Batch, acquire, lookup
-from .scoring import counted, race, score_pool
+from .posteriors import Ensemble, Laplace, as_posterior, check_laplace, last_linear
+from .acquisition import SCORES, SELECTORS, Batch, lookup, needs, provide
+from .scoring import can_race, choose, counted
 from .record import FORMAT, PROTOCOL, Record, header, last_accuracy, trial_in_words
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['RECIPES', 'DTYPES', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'Protocol', 'default_net',
-           'new_net', 'cannot_take', 'check_new', 'check_net', 'layers_in_words', 'net_in_words', 'needs_disagreement',
-           'same_net', 'HeldOut', 'held_out', 'check_parts', 'Trained', 'Learner', 'warn_if_large', 'fingerprint',
-           'train_net', 'run_trial', 'round_line']
+__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together',
+           'Protocol', 'default_net', 'new_net', 'cannot_take', 'check_new', 'check_sampling', 'check_net',
+           'layers_in_words', 'net_in_words', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts',
+           'as_targets', 'Trained', 'Learner', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior',
+           'run_trial', 'round_line']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -73,10 +75,50 @@ def check_dropout(p):
 def check_race(race, selector):
     "A share of the pool, as a number"
     ok = isinstance(race, (int, float, np.floating)) and not isinstance(race, bool)
-    if not ok or not (0 < race <= 1 and selector == "top_k"):
+    if not ok or not (0 < race <= 1 and can_race(selector)):
+        able = ", ".join(name for name in SELECTORS if can_race(name))
         raise ValueError(f"race is {race!r} with selector {selector!r}; "
-                         "give a share above 0, 1 at most, with selector 'top_k', or none")
+                         f"give a share above 0, 1 at most, with one of {able}, or leave it out")
     return race if isinstance(race, int) else float(race)
+
+# %% ../nbs/03_steps.ipynb #f6fab3ef
+_OF_IMAGES = (
+    "log_probs_N_T_C",
+    "features_N_D",
+    "known_M_D",
+    "target_log_probs_M_T_C",
+)  # what a score may name
+
+def check_together(
+    p, # a protocol
+):
+    "Do score, selector, race, T and posterior go together?"
+    kind, networks = as_posterior(p.posterior)
+    names = needs(SELECTORS[p.selector])
+    T = networks if kind == "ensemble" else p.T
+    if strange := [name for name in needs(SCORES[p.score]) if name not in _OF_IMAGES]:
+        raise ValueError(
+            f"score {p.score!r} needs {', '.join(strange)}, which a selector is given and a score is not; "
+            "make it a selector, or leave that out"
+        )
+    if p.selector == "batch_bald" and T < 2:
+        raise ValueError(
+            f"selector 'batch_bald' asks which of T networks is right, and T is {T}; give T from 2, "
+            "better 100"
+        )
+    if kind != "dropout" and p.race:
+        raise ValueError(
+            f"race is {p.race}, and posterior {p.posterior!r} has no glance, which leaves dropout out; "
+            "leave race out"
+        )
+    if kind == "ensemble" and _features(p):
+        raise ValueError(f"{_features(p)} needs features, which are those of one network, and posterior "
+                         f"{p.posterior!r} has {networks}; give 'dropout' or 'laplace', or another selector")
+
+def _features(p):
+    "Who of score and selector reads features; none: neither"
+    for kind, name, registry in (("selector", p.selector, SELECTORS), ("score", p.score, SCORES)):
+        if {"features_N_D", "known_M_D"} & {*needs(registry[name])}: return f"{kind} {name!r}"
 
 # %% ../nbs/03_steps.ipynb #f6fab3f1
 @dataclass(frozen=True)
@@ -98,6 +140,7 @@ class Protocol:
     augment:str|None = None # name in `AUGMENT`: training images changed a little at random
     dtype: str = "auto"  # arithmetic of training, measuring and scoring: "float32", "bfloat16", or "auto", the device's fast one
     race:float|None = None # share of the pool that a glance leaves to be scored, see `race`; none: all of it
+    posterior:str = "dropout" # where the T networks come from: "dropout", "ensemble 5" or "laplace"
     if TYPE_CHECKING:   # a method that is told below
         def __getattr__(self, name:str)->Any: ...
 
@@ -115,6 +158,7 @@ class Protocol:
             if name in ("coldness", "lr", "weight_decay"): v = as_number(name, v, zero=name == "weight_decay")
             if name == "race": v = check_race(v, self.selector)
             object.__setattr__(self, name, v)
+        check_together(self)
 
 # %% ../nbs/03_steps.ipynb #b05f7d31
 @patch
@@ -173,6 +217,23 @@ def check_new(net_of_seed, net, seed, device):
             "replayed; draw them from torch's or numpy's global numbers, which are seeded"
         )
 
+# %% ../nbs/03_steps.ipynb #72b4c8e5
+def check_sampling(net, x, protocol, device):
+    "Can it be sampled, as the posterior says, and has it what score and selector need?"
+    kind, networks = as_posterior(protocol.posterior)
+    T, disagree = protocol.T, True
+    if kind == "dropout":
+        with consistent_for_now(net) as sampled: one, other = check_passes(sampled, x.to(device))
+        disagree = not one.equal(other)
+    if kind == "ensemble": T = networks
+    if kind == "laplace": check_laplace(net, x)
+    if who := _features(protocol): last_linear(net, x, who)
+    if needs_disagreement(protocol.score) and (T == 1 or not disagree):
+        raise ValueError(
+            f"score {protocol.score!r} asks where samples disagree, and they cannot: T is {T}, "
+            "or no dropout has an effect; give T from 2 and dropout above 0, or another score"
+        )
+
 # %% ../nbs/03_steps.ipynb #72b4c8e6
 def check_net(
     net_of_seed, # function seed -> module
@@ -198,12 +259,7 @@ def check_net(
                 f"the network gives {list(out.shape)} for one input; give logits, [1, {classes}]: one a class"
             )
         check_new(net_of_seed, net, protocol.seed, device)
-        with consistent_for_now(net) as sampled: one, other = check_passes(sampled, x.to(device))
-        if needs_disagreement(protocol.score) and (protocol.T == 1 or one.equal(other)):
-            raise ValueError(
-                f"score {protocol.score!r} asks where samples disagree, and they cannot: T is {protocol.T}, "
-                "or no dropout has an effect; give T from 2 and dropout above 0, or another score"
-            )
+        check_sampling(net, x, protocol, device)
         return net
 
 # %% ../nbs/03_steps.ipynb #854a5f7a
@@ -234,14 +290,16 @@ def net_in_words(
     n = sum(0 if is_lazy(o) else o.numel() for o in net.parameters())
     return f"{n:,} parameters, structure {hashlib.sha256(layers_in_words(net).encode()).hexdigest()[:8]}"
 
-
 # %% ../nbs/03_steps.ipynb #854a5f7b
 def needs_disagreement(
     score:str, # name in `SCORES`
 )->bool: # as BALD: of T samples that are the same, it is 0
     "Does a score measure how far the samples disagree?"
-    same = torch.tensor([[.7, .3]]).log().expand(1, 4, 2)
-    return bool(SCORES[score](same).abs().max() < 1e-6)
+    same, h = torch.tensor([[.7, .3]]).log().expand(1, 4, 2), torch.ones(1, 2)
+    value = provide(
+        SCORES[score], log_probs_N_T_C=same, target_log_probs_M_T_C=same, features_N_D=h, known_M_D=2 * h
+    )
+    return "log_probs_N_T_C" in needs(SCORES[score]) and bool(value.abs().max() < 1e-6)
 
 def same_net(
     there:str|None, # of a record
@@ -312,6 +370,23 @@ def check_parts(
                          "give indices into the test set")
     return parts
 
+# %% ../nbs/03_steps.ipynb #c8d27a06
+TARGETS = 100  # inputs that `epig` predicts, where none are given (Bickford Smith et al. 2023 take 100 at a time for MNIST)
+
+def as_targets(
+    targets, # inputs, as for `as_inputs`, or none
+    shape:tuple, # of one input of the pool
+)->torch.Tensor|None: # float32 [M, ...]
+    "Inputs like those to be predicted, checked"
+    if targets is None: return None
+    targets = as_inputs(targets, "targets")
+    if not len(targets) or targets.shape[1:] != shape:
+        raise ValueError(
+            f"targets are {list(targets.shape)}, and the pool has inputs of shape {list(shape)}; "
+            "give some like them, or leave targets out"
+        )
+    return targets
+
 # %% ../nbs/03_steps.ipynb #d28298cf
 class Trained(NamedTuple):
     "A network, and what its training took"
@@ -335,6 +410,7 @@ class Learner:
         net=None, # function seed -> nn.Module with dropout, logits [B, C]; default: `bayesian_cnn`
         device=None, # where to compute; default: CUDA if there is any, else the CPU
         data:dict|None=None, # name and fingerprint of the data, for the record; default: computed from `x`
+        targets=None, # inputs like those to be predicted, [M, ...], for `epig`; default: 100 of `x`, others in each round
         **protocol, # the rest of `Protocol`
     ):
         self.protocol, self.record = Protocol(score=score, K=K, **protocol), Record(record)
@@ -342,6 +418,7 @@ class Learner:
         self.protocol.check_sizes(len(self.pool.labelled), len(self.pool.x))
         few = self.pool.inputs(torch.arange(min(1000, len(self.pool.x))))
         self.test = held_out(test, test_parts, few.shape[1:], self.pool.classes)
+        self.targets = as_targets(targets, few.shape[1:])
         warn_if_large(x=few, test=self.test and self.test.x[:1000])
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         shape, C = tuple(few.shape[1:]), self.pool.classes
@@ -411,6 +488,7 @@ def _header(self:Learner, net, data):
     }
     there = (self.record.header or {}).get("config", {}).get("net")
     if not ours: config["net"] = same_net(there, net, config["net"])
+    if self.targets is not None: config["targets"] = fingerprint(self.targets)
     threads = fit_threads(net, pool.inputs([0]*p.batch), p.batch)
     return header(config, self.device, self.dtype, threads)
 
@@ -440,15 +518,34 @@ def train_net(
         seed=derive_seed(p.seed, "fit", round), dtype=dtype, progress=progress)
     return net
 
+# %% ../nbs/03_steps.ipynb #e9b26a16
+def train_posterior(
+    net_of_seed, # function seed -> module
+    pool:Pool, # its labels are learnt
+    protocol:Protocol, # how
+    round:int=0, # from 0
+    device="cpu", # where to compute
+    dtype:torch.dtype=torch.float32, # of the arithmetic
+    progress=None, # function of the steps done and of all steps
+)->nn.Module: # a network, an `Ensemble` or a `Laplace`
+    "What the labels so far say: networks, each from a seed of its own"
+    (kind, M), seed, nets = as_posterior(protocol.posterior), protocol.seed, list[nn.Module]()
+    for s in (seed, *(derive_seed(seed, "member", m) for m in range(1, M))):
+        net = new_net(net_of_seed, s, round, device)
+        nets.append(train_net(net, pool, replace(protocol, seed=s), round, dtype, progress))
+    if kind == "ensemble": return Ensemble(nets)
+    return Laplace(nets[0], pool.inputs(pool.labelled)) if kind == "laplace" else nets[0]
+
 # %% ../nbs/03_steps.ipynb #f528f54f
 @patch(as_prop=True)
-def net(self:Learner)->nn.Module: # trained when first asked for
+def net(self:Learner)->nn.Module: # trained when first asked for; an `Ensemble` or `Laplace`, where the posterior is one
     "The network, trained on all labels so far"
     r = len(self.record.rounds) - self.record.complete
     if self.trained.round != r:
         self.progress.at("training")
-        begun, net = time.perf_counter(), new_net(self.net_of_seed, self.protocol.seed, r, self.device)
-        train_net(net, self.pool, self.protocol, r, self.dtype, self.progress.counting("training"))
+        begun = time.perf_counter()
+        net = train_posterior(self.net_of_seed, self.pool, self.protocol, r, self.device, self.dtype,
+                              self.progress.counting("training"))
         self.trained = Trained(r, net, round(time.perf_counter() - begun, 3))
     return self.trained.net
 
@@ -483,11 +580,21 @@ def _choose(self:Learner, net, seed):
     scores_N = torch.full((len(pool.x),), math.nan)
     K = max(0, min(p.K, len(pool), (p.n_final or len(pool.x)) - n))   # more may have been told than asked
     if not K: return Batch(torch.tensor([], dtype=torch.int64), torch.tensor([])), scores_N
-    how = dict(T=p.T, seed=seed("masks"), dtype=self.dtype, progress=partial(self.progress.at, "scoring"))
-    if p.race: idx, scores = race(net, pool.x, pool.unlabelled, p.score, K, keep=p.race, **how)
-    else: idx, scores = pool.unlabelled, score_pool(net, pool.x, pool.unlabelled, p.score, **how)
+    batch, idx, scores = choose(
+        net, pool.x, pool.unlabelled, p.score, K, p.selector, p.coldness, seed("ties"), p.race, T=p.T,
+        seed=seed("masks"), dtype=self.dtype, progress=partial(self.progress.at, "scoring"),
+        known_idx=pool.labelled, targets=self._targets(seed("targets")))
     scores_N[idx] = scores
-    return acquire(scores, K, p.selector, seed("ties"), p.coldness, idx), scores_N
+    return batch, scores_N
+
+@patch
+def _targets(self:Learner, seed):
+    "Inputs to be predicted, where score or selector names them"
+    p = self.protocol
+    named = (*needs(SCORES[p.score], optional=True), *needs(SELECTORS[p.selector], optional=True))
+    if "target_log_probs_M_T_C" not in named: return None
+    if self.targets is not None: return self.targets
+    return self.pool.inputs(torch.randperm(len(self.pool.x), generator=stream(seed, "targets"))[:TARGETS])
 
 # %% ../nbs/03_steps.ipynb #aca5a6a2
 @patch
