@@ -5,7 +5,7 @@
 # %% ../nbs/deeper/ambiguous_mnist.ipynb #4445afb7
 from __future__ import annotations
 import hashlib, io, json, lzma
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from http.client import HTTPException
 from urllib.request import urlopen
@@ -21,7 +21,7 @@ from .acquisition import bald, entropy
 
 # %% auto #0
 __all__ = ['MEAN', 'STD', 'BINS', 'VAE', 'fit_vae', 'mixtures', 'stretched', 'lenet', 'fit_judges', 'judged', 'is_ambiguous',
-           'spread', 'Ambiguous', 'rebuild', 'ambiguous_mnist', 'DirtyData', 'dirty_mnist', 'by_part',
+           'spread', 'Ambiguous', 'rebuild', 'ambiguous_mnist', 'DirtyData', 'dirty_mnist', 'one_copy', 'by_part',
            'ambiguous_share']
 
 # %% ../nbs/deeper/ambiguous_mnist.ipynb #d6815f87
@@ -388,6 +388,18 @@ def dirty_mnist(
     )
     return DirtyData(named, classes=clean.classes, start_among=torch.arange(len(clean.y)), test_parts=which,
                      **train, **{f"{k}_test": v for k, v in test.items()})
+
+# %% ../nbs/deeper/ambiguous_mnist.ipynb #b4935855
+def one_copy(
+    data:DirtyData, # with several copies of an ambiguous picture in its pool
+)->DirtyData: # one of each, and as many clean images; the test set stays
+    "Ambiguity without repetition"
+    _, at = np.unique(data.group.numpy(), return_index=True)   # the first of each group
+    unclear = torch.from_numpy(at)[data.ambiguous[at]]
+    clean = (~data.ambiguous).nonzero().flatten()[:len(unclear)]
+    idx = torch.cat([clean, unclear.sort().values])
+    pool = {k: getattr(data, k)[idx] for k in ("x", "y", "ambiguous", "soft", "group")}
+    return replace(data, name=f"{data.name} one copy", start_among=torch.arange(len(clean)), **pool)
 
 # %% ../nbs/deeper/ambiguous_mnist.ipynb #c8ee2738
 def by_part(

@@ -109,8 +109,8 @@ def _known_data(name):
     if key == "repeatedmnist" and all(m.isdecimal() for m in more):
         return repeated(mnist(), *map(int, more[:1]))
     if key == "dirtymnist":
-        from bdal.dirty_mnist import dirty_mnist
-        return dirty_mnist(*more)
+        from bdal.dirty_mnist import dirty_mnist, one_copy
+        return one_copy(dirty_mnist(*more[1:])) if more[:1] == ["one-copy"] else dirty_mnist(*more)
     theirs = {n.lower(): n for n in datasets.__all__ if isinstance(getattr(datasets, n), type)}
     if key in theirs: return torchvision_data(theirs[key], **({"split": more[0]} if more else {}))
     return None
@@ -179,7 +179,9 @@ def recorded_as(
     "How records call what a parameter names"
     key, more = _key_words(name)
     if key == "bayesiancnn": return "bayesian_cnn"
-    if key == "dirtymnist": return f"dirty-mnist {more[0] if more else 'rebuilt'}"
+    if key == "dirtymnist":
+        one = more[:1] == ["one-copy"]
+        return f"dirty-mnist {(more[one:] or ['rebuilt'])[0]}{' one copy' if one else ''}"
     if key == "repeatedmnist": return f"mnist x{more[0] if more else 3} noise 0.1"
     return key if key.isalnum() and not more and not Path(name).is_dir() else ""
 
@@ -212,7 +214,7 @@ class Parameters:
     data:str = "mnist" # mnist, FashionMNIST, repeated-mnist 4, dirty-mnist, a folder, or module:function
     net:str = "bayesian_cnn" # what learns: bayesian_cnn, or module:function, called with a seed
     score:str = "bald" # how to value an image: a name in SCORES
-    selector:str = "top_k" # how to pick K by their scores: top_k, softmax, power, softrank
+    selector:str = "top_k" # how to pick K: a name in SELECTORS
     coldness:float = 1.0 # of the stochastic selectors; large prefers the best, small is random
     race:float = 0.0 # share of the pool scored exactly after a glance; 0: all of it
     K:int = 10 # images acquired in a round
@@ -220,10 +222,9 @@ class Parameters:
     n_pool:int = 0 # images in the pool, the first of the data; 0: all
     n_test:int = 0 # images of the test set; 0: as large a share as of the pool
     T:int = 5 # networks sampled by MC dropout
+    posterior:str = "dropout" # whose T networks are asked: dropout, "ensemble 5" or laplace
     recipe:str = "plain" # how to train: plain, or augmented; the next two say what differs from it
-    p: list = field(
-        default_factory=list
-    )  # dropout after each layer but the last, three numbers; empty: the recipe's
+    p:list = field(default_factory=list) # dropout after each layer but the last, three numbers; empty: the recipe's
     schedule:str = "" # length of a training: "steps S", "epochs E" or "heuristic"; empty: the recipe's
     seed:int = 0 # of the trial
     out:str = "" # file for the trial's record, JSON lines; empty: in memory
@@ -231,7 +232,7 @@ class Parameters:
     @property
     def protocol(self)->dict: # for `Learner` and `run_trial`
         "What decides a trial, beside the data and the network; what is empty is left to the recipe"
-        names = ("score", "K", "n_final", "seed", "T", "selector", "coldness", "recipe")
+        names = ("score", "K", "n_final", "seed", "T", "posterior", "selector", "coldness", "recipe")
         return dict({k: getattr(self, k) for k in names}, p=self.p or None, schedule=self.schedule or None,
                     race=self.race or None)
 
