@@ -117,7 +117,7 @@ def as_inputs(
     check_given(x, name)
     if isinstance(x, (list, tuple)) and x and isinstance(x[0], Image.Image):
         x = stacked(x, f"{name}, picture")
-    try: given = x.detach() if torch.is_tensor(x) else torch.as_tensor(np.require(np.asarray(x), None, "CW"))
+    try: given = x.detach() if torch.is_tensor(x) else torch.as_tensor(np.require(np.asarray(x), None, ["C", "W"]))
     except (ValueError, TypeError) as e:
         raise ValueError(f"{name} is no array of numbers ({e}); give inputs of one shape, as [N, ...]") from e
     if given.is_complex():
@@ -319,9 +319,7 @@ def _strip(x, side=56, ink=True):
 class Data:
     "A pool with hidden labels, and a test set, as tensors; a label of -1 is not known"
     name:str # what the records call it
-    x: (
-        torch.Tensor
-    )  # pool inputs, float32 [N, channels, height, width]; a np.memmap where they are larger than the memory
+    x:torch.Tensor # pool inputs, float32 [N, channels, height, width]; a np.memmap if large
     y:torch.Tensor # their labels, int64 [N]; only an oracle may look
     x_test:torch.Tensor # test inputs, float32 [N_test, ...]
     y_test:torch.Tensor # test labels, int64 [N_test]
@@ -349,24 +347,16 @@ class Data:
 
     def __len__(self): return len(self.x)
     def __repr__(self):
-        return (
-            f"Data {self.name!r}: {len(self.x):,} in the pool, {len(self.x_test):,} to test, "
-            f"inputs {list(self.x.shape[1:])}, {len(self.classes)} classes, fingerprint {self._printed()}"
-        )
+        return (f"Data {self.name!r}: {len(self.x):,} in the pool, {len(self.x_test):,} to test, inputs "
+                f"{list(self.x.shape[1:])}, {len(self.classes)} classes, fingerprint {self._printed()}")
     def _printed(self):
         return self.fingerprint if torch.is_tensor(self.x) else "not computed, the pool is on the disk"
     def _repr_html_(self):
         names = ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
-        return as_html(
-            {
-                "data": self.name,
-                "pool": f"{len(self.x):,} inputs {list(self.x.shape[1:])}",
-                "to test": f"{len(self.x_test):,}",
-                "classes": f"{len(self.classes)}: {names}",
-                "fingerprint": self._printed(),
-            },
-            below=_strip(take(self.x, torch.arange(min(10, len(self)))), ink=not self.files),
-        )
+        return as_html({"data": self.name, "pool": f"{len(self.x):,} inputs {list(self.x.shape[1:])}",
+                        "to test": f"{len(self.x_test):,}", "classes": f"{len(self.classes)}: {names}",
+                        "fingerprint": self._printed()},
+                       below=_strip(take(self.x, torch.arange(min(10, len(self)))), ink=not self.files))
 
 # %% ../nbs/00_data.ipynb #5bc8fbb1
 def warn_if_apart(
@@ -522,11 +512,10 @@ def from_folder(cls:Data,
     folder = Path(folder).expanduser()
     files = picture_files(folder)
     if not files: raise ValueError(f"{folder} has no pictures; give a folder with files such as .jpg or .png")
-    has, read = (
-        are_classes(files, folder, labelled),
-        partial(read_pictures, side=side, mode=mode, fit=fit, **how),
-    )
-    if test is None: tested, rest = set_aside(files, (.2 if has else 0) if test_size is None else test_size, read, seed)
+    has = are_classes(files, folder, labelled)
+    read:Any = partial(read_pictures, side=side, mode=mode, fit=fit, **how)
+    share = (.2 if has else 0) if test_size is None else test_size
+    if test is None: tested, rest = set_aside(files, share, read, seed)
     else: tested, rest = read(picture_files(test)), files
     large = 4*len(rest)*side**2*(3 if mode == "RGB" else 1) > memory
     pool = read_to_disk(rest, bdal_home()/"pictures", side, mode, fit=fit, **how) if large else read(rest)
@@ -539,16 +528,10 @@ def from_folder(cls:Data,
         return as_inputs(read.x, index=read.files, copy=False) if len(read.x) else torch.zeros(read.x.shape)
     def labels(read, names):
         return _as_y(names, len(names), classes, "y") if names else torch.full((len(read.files),), -1)
-    return cls(
-        name or folder.resolve().name,
-        pool.x if large else inputs(pool),
-        labels(pool, names),  # type: ignore[operator]
-        inputs(tested),
-        labels(tested, names_test),
-        tuple(classes or ()),
-        files=tuple(pool.files),
-        test_files=tuple(tested.files),
-    )
+    made:Any = cls
+    return made(name or folder.resolve().name, pool.x if large else inputs(pool), labels(pool, names),
+                inputs(tested), labels(tested, names_test), tuple(classes or ()),
+                files=tuple(pool.files), test_files=tuple(tested.files))
 
 # %% ../nbs/00_data.ipynb #7dfa7acc
 _MNIST = { # file: (SHA-256 packed, SHA-256 unpacked)
@@ -667,7 +650,8 @@ def torchvision_data(
 )->Data:
     "A labelled image data set of torchvision's, train part as the pool"
     from torchvision import datasets
-    root, cls = Path(home or bdal_home()), getattr(datasets, str(name), None)
+    root = Path(home or bdal_home())
+    cls:Any = getattr(datasets, str(name), None)
     if not (inspect.isclass(cls) and issubclass(cls, datasets.VisionDataset)):
         like = [o for o in datasets.__all__ if o.lower() == str(name).lower()]
         raise ValueError(

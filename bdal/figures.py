@@ -85,7 +85,7 @@ def name_ends(
     low, high = ax.get_ylim()
     places = apart([(y - low) / (high - low) for y, _, _ in ends], gap)
     down = max(0, max(places) - 1)
-    for (_, name, colour), place in zip(ends, places):   # in the units of the axis, should its ends still move
+    for (_, name, colour), place in zip(ends, places):   # in units of the axis, should it still move
         ax.text(1.02, low + (place - down)*(high - low), name, transform=ax.get_yaxis_transform(),
                 color=colour, va="center", fontsize="small")
 

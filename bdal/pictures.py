@@ -100,10 +100,11 @@ def picture(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")   # what Pillow has to say of a file that it reads
             if isinstance(source, (bytes, bytearray)): source = io.BytesIO(source)
+            im:Any
             if is_path or hasattr(source, "read"): im = Image.open(source)
             elif isinstance(source, Image.Image): im = source
             else: im = _from_array(source, name, white)
-            if enough and im.format == "JPEG": im.draft(None, (enough, enough))   # type: ignore[attr-defined]
+            if enough and im.format == "JPEG": im.draft(None, (enough, enough))
             return _on_ground(_upright(im, name, white), name, ground).convert("RGB").convert(mode)
     except Exception as e:   # Pillow's plugins raise nearly everything
         raise ValueError(
@@ -196,7 +197,9 @@ def read_pictures(
 )->Read: # its x: none where `write` took the pictures
     "Read pictures, each file once; those that cannot be read are left out"
     from tqdm import tqdm
-    x, good, left_out = [], [], {}
+    x:list = []
+    good:list = []
+    left_out:dict = {}
     for file in tqdm(files, desc="pictures", leave=False, delay=2, disable=None):
         if len(good) == most: break
         try: a = as_array(square(picture(file, mode, enough=2*side, **how), side, fit, how.get("ground", "white")))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import math, warnings
 from dataclasses import dataclass
+from typing import Any
 import torch
 from torch import nn
 import torch.nn.functional as F
@@ -39,7 +40,8 @@ def mc_log_probs(
     if not len(x): raise ValueError("no inputs to predict; give at least one")
     def checked(log_probs): return each(_finite(log_probs)) if each else _finite(log_probs)
     if hasattr(net, "sampled_log_probs"):   # a posterior that draws its samples itself
-        return net.sampled_log_probs(x, T, seed, chunk, dtype, checked)
+        drawn:Any = net.sampled_log_probs
+        return drawn(x, T, seed, chunk, dtype, checked)
     with undisturbed(), consistent_for_now(net) as net:
         why_not = cannot_thin(net)
         if fast and not why_not: return thinned_log_probs(net, x, T, seed, chunk, dtype, late, checked)

@@ -244,6 +244,7 @@ def start(self:Record,
             stacklevel=4,
         )
 
+# %% ../nbs/deeper/record.ipynb #a2b6826a
 @patch
 def _compare(self:Record, header):
     "An error, if this is another trial; True, if it is the same and ends later"

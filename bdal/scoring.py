@@ -44,7 +44,7 @@ def same_for_all(
     T:int=20, # samples
     seed:int=0, # of the masks
     dtype:torch.dtype=torch.float32, # of the arithmetic
-    late:bool=False, # leave dropout before the last convolution out?
+    late:bool=False, # a glance: leave dropout before the last convolution out?
 )->dict: # known_M_D, target_log_probs_M_T_C, where they are named
     "Of what is named, that which does not depend on the image"
     given = {}
@@ -61,7 +61,7 @@ def views(
     T:int=20, # samples
     seed:int=0, # of the masks
     dtype:torch.dtype=torch.float32, # of the arithmetic
-    late:bool=False, # leave dropout before the last convolution out?
+    late:bool=False, # a glance: leave dropout before the last convolution out?
     progress=None, # function of the inputs done and of all inputs
     block:int=8192, # inputs in memory at a time
 )->dict: # log_probs_N_T_C, features_N_D, where they are named
@@ -87,7 +87,7 @@ def score_pool(
     seed:int=0, # of the masks
     block:int=8192, # inputs in memory at a time; does not change a score
     dtype:torch.dtype=torch.float32, # of the arithmetic
-    late:bool=False, # leave dropout before the last convolution out?
+    late:bool=False, # a glance: leave dropout before the last convolution out?
     progress=None, # function of the inputs done and of all inputs, called often
     known_idx:torch.Tensor|None=None, # what is labelled, int64 [M], for a score that names known_M_D
     targets:torch.Tensor|None=None, # inputs like those to be predicted, [M, ...], for one that names them
@@ -170,6 +170,7 @@ def final(
     first = torch.isin(order.indices, pool_idx[final_N]).nonzero()[:K, 0]
     return Batch(order.indices[first], order.scores[first])
 
+# %% ../nbs/deeper/race.ipynb #f495966a
 def noisy_race(
     net:nn.Module, # with dropout
     x, # the full set, [N, ...]: a tensor, or a np.memmap
@@ -261,12 +262,11 @@ def choose(
     f = lookup(SELECTORS, selector, "selector")
     if _WIDE & {*needs(f, optional=True)}:
         return joint_choice(net, x, pool_idx, score, K, selector, coldness, ties, keep, **how)
-    raced = (
-        keep and score != "random" and has_glance(net) and n_finalists(len(pool_idx), K, keep) < len(pool_idx)
-    )
+    share = (keep or 0) if score != "random" and has_glance(net) else 0
+    raced = share and n_finalists(len(pool_idx), K, share) < len(pool_idx)
     if raced and selector != "top_k":
-        return noisy_race(net, x, pool_idx, score, K, selector, coldness, ties, keep, **how)
-    if raced: idx, scores = race(net, x, pool_idx, score, K, keep=keep, **how)
+        return noisy_race(net, x, pool_idx, score, K, selector, coldness, ties, share, **how)
+    if raced: idx, scores = race(net, x, pool_idx, score, K, keep=share, **how)
     else: idx, scores = pool_idx, score_pool(net, x, pool_idx, score, **how)
     return acquire(scores, K, selector, ties, coldness, idx), idx, scores
 

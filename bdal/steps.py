@@ -409,7 +409,7 @@ class Learner:
         net=None, # function seed -> nn.Module with dropout, logits [B, C]; default: `bayesian_cnn`
         device=None, # where to compute; default: CUDA if there is any, else the CPU
         data:dict|None=None, # name and fingerprint of the data, for the record; default: computed from `x`
-        targets=None, # inputs like those to be predicted, [M, ...], for `epig`; default: 100 of `x`, others in each round
+        targets=None, # inputs to be predicted, [M, ...], for `epig`; default: 100 of `x`, others each round
         **protocol, # the rest of `Protocol`
     ):
         self.protocol, self.record = Protocol(score=score, K=K, **protocol), Record(record)
@@ -425,13 +425,9 @@ class Learner:
         self.net_of_seed = net or partial(default_net, C, self.protocol.p, shape)
         example = check_net(self.net_of_seed, few[:2], C, self.protocol, self.device)
         self.trained, self.earlier = Trained(), Trained() # networks of this round and of the last
-        self.kappas = dict[int, float]() # round -> agreement with the network before
-        self.progress = Progress()
-        self.row = dict[str, Any]()      # the open question
-        self.asking = False              # is it being computed, perhaps in another thread?
-        self.begun_with = self.pool.classes # C at the start; classes may be added
-        self.answers = Answers(self.pool.known, self.pool.classes) # what was said so far
-        self.scores_N = torch.tensor([]) # what it was chosen by
+        self.kappas, self.progress = dict[int, float](), Progress() # agreement, a round
+        self.row, self.scores_N = dict[str, Any](), torch.tensor([]) # the open question, and its scores
+        self.asking, self.begun_with, self.answers = False, C, Answers(self.pool.known, C) # what was said so far
         self.record.start(self._header(example, data))
         self._replay()
 
@@ -910,7 +906,9 @@ def correct(self:Learner,
         if len(idx) != len(labels):
             raise ValueError(f"{len(idx)} indices and {len(labels)} labels; give one label an index")
         if bad := [c for c in labels if not 0 <= c < C]:
-            raise ValueError(f"a label is {bad[0]}; with {C} classes give 0 to {C-1}, or call add_class() first")
+            raise ValueError(
+                f"a label is {bad[0]}; with {C} classes give 0 to {C - 1}, or call add_class() first"
+            )
         if bad := [i for i in idx if i not in self.answers.known]:
             raise ValueError(f"index {bad[0]} has no label to correct; give labelled ones, or tell() it")
         new = {i: c for i, c in zip(idx, labels) if self.answers.known[i] != c}
@@ -943,8 +941,10 @@ def grown(
     linear = {name: m for name, m in net.named_modules() if isinstance(m, nn.Linear) and m is not net}
     name, old = next(((n, m) for n, m in reversed(linear.items()) if m.out_features == classes), ("", None))
     if old is None:
-        raise ValueError(f"the network has no linear layer with {classes} outputs within it, so it cannot get "
-                         f"{more}; begin another record with classes={more} and start=learner.known")
+        raise ValueError(
+            f"the network has no linear layer with {classes} outputs within it, so it cannot get "
+            f"{more}; begin another record with classes={more} and start=learner.known"
+        )
     new = nn.Linear(old.in_features, more, old.bias is not None).to(old.weight)
     with torch.no_grad():
         new.weight[:classes] = old.weight
@@ -974,7 +974,9 @@ def kappa(
     "Cohen's kappa"
     C = int(max(a.max(), b.max())) + 1
     seen = (a == b).double().mean()
-    chance = (torch.bincount(a, minlength=C)/len(a)).double() @ (torch.bincount(b, minlength=C)/len(b)).double()
+    chance = (torch.bincount(a, minlength=C) / len(a)).double() @ (
+        torch.bincount(b, minlength=C) / len(b)
+    ).double()
     return 1. if chance >= 1 - 1e-9 else float((seen - chance)/(1 - chance))
 
 # %% ../nbs/deeper/answers.ipynb #a0b1c3b4
@@ -984,7 +986,9 @@ def _votes(self:Learner, trained):
     p, N = self.protocol, len(self.pool.x)
     some = torch.randperm(N, generator=stream(p.seed, "agreement"))[:1000].sort().values
     masks = derive_seed(p.seed, "masks", trained.round)
-    return mean_log_probs(mc_log_probs(trained.net, self.pool.inputs(some), p.T, masks, dtype=self.dtype)).argmax(-1)
+    return mean_log_probs(
+        mc_log_probs(trained.net, self.pool.inputs(some), p.T, masks, dtype=self.dtype)
+    ).argmax(-1)
 
 @patch
 def _last(self:Learner, r):
@@ -1019,8 +1023,10 @@ def when_to_stop(self:Learner)->str:
     last = [self.kappas[k] for k in range(r - 2, r + 1) if k in self.kappas]
     text = f"The last two networks agree with a kappa of {now:.2f}"
     if len(last) < 3 or sum(last)/3 < .99:
-        return f"{text}: labels still change what the network says, label on (stop when three rounds have 0.99)."
-    return f"{text}, and {sum(last)/3:.3f} on average of three rounds: more labels change little, you may stop."
+        return (
+            f"{text}: labels still change what the network says, label on (stop when three rounds have 0.99)."
+        )
+    return f"{text}, and {sum(last) / 3:.3f} on average of three rounds: more labels change little, you may stop."
 
 # %% ../nbs/deeper/old_names.ipynb #f3053abf
 from bdal.curves import moved

@@ -23,9 +23,9 @@ from .figures import headline, looks, plot_curves, save_figure, to_csv
 
 # %% auto #0
 __all__ = ['COUNTS', 'check_parameters', 'function_of', 'folder_data', 'first', 'load_data', 'recorded_as', 'same_trial',
-           'load_net', 'Parameters', 'show_some', 'Experiment', 'plot_scores', 'rounds', 'check_trial',
-           'check_measures', 'cut_short', 'show_acquired', 'in_common', 'Comparison', 'gain_in_words', 'check_pairs',
-           'paired_tests', 'curve_numbers', 'write_comparison']
+           'load_net', 'Parameters', 'show_some', 'show_rows', 'likeness', 'Experiment', 'plot_scores', 'rounds',
+           'check_trial', 'check_measures', 'cut_short', 'show_acquired', 'in_common', 'Comparison', 'gain_in_words',
+           'check_pairs', 'paired_tests', 'curve_numbers', 'write_comparison']
 
 # %% ../nbs/deeper/study.ipynb #65c90a3d
 def check_parameters(
@@ -224,7 +224,9 @@ class Parameters:
     T:int = 5 # networks sampled by MC dropout
     posterior:str = "dropout" # whose T networks are asked: dropout, "ensemble 5" or laplace
     recipe:str = "plain" # how to train: plain, or augmented; the next two say what differs from it
-    p:list = field(default_factory=list) # dropout after each layer but the last, three numbers; empty: the recipe's
+    p: list = field(
+        default_factory=list
+    )  # dropout after each layer but the last, three numbers; empty: the recipe's
     schedule:str = "" # length of a training: "steps S", "epochs E" or "heuristic"; empty: the recipe's
     seed:int = 0 # of the trial
     out:str = "" # file for the trial's record, JSON lines; empty: in memory
@@ -250,6 +252,33 @@ def show_some(
     if data.x.ndim != 4 or data.x.shape[1] not in (1, 3):
         return pd.DataFrame({"index": idx.tolist(), "label": [str(t) for t in titles]})
     return show_images(data.x[idx].clamp(0, 1), titles=titles, cols=cols, **kwargs)
+
+# %% ../nbs/deeper/study.ipynb #5ea0b002
+def show_rows(
+    data:Data, # images
+    chosen:dict, # name -> indices into the pool, as many each
+): # the figure
+    "A row of images for each name; their labels are small numbers in the corner"
+    import matplotlib.pyplot as plt
+    side = data.x.shape[-1]
+    fig, axes = plt.subplots(len(chosen), 1, figsize=(7.5, .78*len(chosen)), layout="none", squeeze=False)
+    for ax, (name, idx) in zip(axes.flat, chosen.items()):
+        ax.imshow(data.x[idx].clamp(0, 1).permute(2, 0, 3, 1).flatten(1, 2), vmin=0, vmax=1)
+        ax.set_axis_off()
+        for k, label in enumerate(data.y[idx].tolist()):
+            ax.text(side*(k + .07), side*.15, data.classes[label], size=7, color="#0072B2", va="center")
+        ax.text(-6, side/2, name, ha="right", va="center")
+    fig.subplots_adjust(left=.22, right=1, top=1, bottom=0, hspace=.12)
+    plt.close(fig)
+    return fig
+
+def likeness(
+    log_probs_n_T_C:torch.Tensor, # what T networks say of some images
+)->float: # 1: the same of all of them
+    "Mean cosine between the T predictions of each two of some images: is a batch one question, asked again?"
+    probs = log_probs_n_T_C.exp().flatten(1)
+    probs = probs / probs.norm(dim=1, keepdim=True)
+    return (probs @ probs.T)[~torch.eye(len(probs), dtype=torch.bool)].mean().item()
 
 # %% ../nbs/deeper/study.ipynb #573494c9
 class Experiment(Parameters):
