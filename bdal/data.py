@@ -49,7 +49,7 @@ def seeded(
     purpose:str, # what the numbers are for
     round:int=0, # acquisition round
 ):
-    "Within the block the global streams of torch, numpy and Python start from the derived seed; afterwards all is as before"
+    "Within the block torch's, numpy's and Python's chance starts from the derived seed; then all is as before"
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     derived, before = derive_seed(seed, purpose, round), (np.random.get_state(), random.getstate())
     try:
@@ -436,7 +436,7 @@ _PARTS = {
 def are_classes(
     files, # paths of pictures
     folder, # that they are in
-    labelled:bool|None=None, # what the user says; default: yes, if all pictures are in subfolders, in two or more
+    labelled:bool|None=None, # what the user says; default: yes, if all pictures are in two subfolders or more
 )->bool:
     "Is each subfolder a class?"
     inside = [f.relative_to(folder).parts for f in files]
@@ -500,17 +500,16 @@ def from_folder(cls:Data,
     mode:str="RGB", # "RGB"; or "L", grey
     fit:str="pad", # how it fits: "pad", all of it on a ground; "crop", its middle; "stretch"
     test=None, # another folder, to test on, with the same subfolders; default: hold out `test_size`
-    test_size:float|None=None, # pictures to hold out: a number, or a share; default: a fifth where there are labels, else none
+    test_size:float|None=None, # pictures to hold out, number or share; default: a fifth if there are labels
     classes=None, # names, [C]; default: the subfolders'
     labelled:bool|None=None, # is each subfolder a class? default: as `labels_of` finds
     name:str|None=None, # what the records call it; default: the folder's name
     seed:int=0, # of the held-out pictures
-    memory:float=2**30, # bytes that a pool may take in the memory; a larger one is kept in a file under `bdal_home()`
+    memory:float=2**30, # bytes that a pool may take in the memory; a larger one is kept under `bdal_home()`
     **how, # of `picture`: `ground` behind what is transparent, `white` of more than 8 bits
 )->Data: # y is -1 where there are no labels
     "Data from a folder of pictures"
-    folder = Path(folder).expanduser()
-    files = picture_files(folder)
+    files = picture_files(folder := Path(folder).expanduser())
     if not files: raise ValueError(f"{folder} has no pictures; give a folder with files such as .jpg or .png")
     has = are_classes(files, folder, labelled)
     read:Any = partial(read_pictures, side=side, mode=mode, fit=fit, **how)
@@ -654,17 +653,11 @@ def torchvision_data(
     cls:Any = getattr(datasets, str(name), None)
     if not (inspect.isclass(cls) and issubclass(cls, datasets.VisionDataset)):
         like = [o for o in datasets.__all__ if o.lower() == str(name).lower()]
-        raise ValueError(
-            f"torchvision.datasets has no data set {name!r}; "
-            + (
-                f"did you mean {like[0]!r}?"
-                if like
-                else "names look like 'FashionMNIST', 'KMNIST', 'CIFAR10'"
-            )
-        )
-    known = {
-        name for base in cls.__mro__ for name in inspect.signature(base.__init__).parameters
-    }  # EMNIST: in a base
+        hint = f"did you mean {like[0]!r}?" if like else "names look like 'FashionMNIST', 'KMNIST', 'CIFAR10'"
+        raise ValueError(f"torchvision.datasets has no data set {name!r}; {hint}")
+    made:Any = cls
+    inits = [inspect.signature(vars(base)["__init__"]) for base in made.__mro__ if "__init__" in vars(base)]
+    known = {name for init in inits for name in init.parameters} # EMNIST: in a base
     part = "train" if "train" in known else "split"
     train, test = (True, False) if part == "train" else ("train", "test")
     if not {"root", part, "download"} <= known:
@@ -673,7 +666,7 @@ def torchvision_data(
             f"and give Data.from_dataset(pool, test) the two parts, or Data.from_folder a folder"
         )
     try:
-        pool, tested = (cls(root, **{part: which}, download=download, **kwargs) for which in (train, test))
+        pool, tested = (made(root, **{part: which}, download=download, **kwargs) for which in (train, test))
     except (TypeError, ValueError) as e:
         raise ValueError(
             f"torchvision's {name} takes other arguments ({e}); give them by name, such as split='letters' "

@@ -25,7 +25,7 @@ def _finite(log_probs):
                              "lower the learning rate")
 
 def mc_log_probs(
-    net:nn.Module, # any network with dropout layers: inputs [B, ...] -> logits [B, C]; or a posterior of deeper/posteriors
+    net:nn.Module, # any network with dropout layers: inputs [B, ...] -> logits [B, C]; or a posterior
     x:torch.Tensor, # inputs, [N, ...]
     T:int=20, # samples: masks shared by all inputs
     seed:int=0, # of the masks
