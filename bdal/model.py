@@ -203,7 +203,7 @@ def plain_log_probs(
     seed:int=0, # of the masks
     chunk:int|None=None, # inputs at a time; bounds the memory, does not change the result; none: 256
     late:bool=False, # leave dropout before the last convolution out?
-    each=None, # function of the log-probabilities [B, T, C] of a chunk; none: themselves
+    each=None, # function of the log-probabilities [B, T, C] of a chunk; default: themselves
 )->torch.Tensor: # log-probabilities, float32 [N, T, C]; or what `each` makes of them, [N, ...]
     "What the T networks say of each input, by a plain loop over chunks and samples"
     device, out = next(net.parameters()).device, []

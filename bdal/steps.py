@@ -1026,7 +1026,7 @@ def when_to_stop(self:Learner)->str:
         return (
             f"{text}: labels still change what the network says, label on (stop when three rounds have 0.99)."
         )
-    return f"{text}, and {sum(last) / 3:.3f} on average of three rounds: more labels change little, you may stop."
+    return f"{text}, and {sum(last) / 3:.3f} on average of three: more labels change little, you may stop."
 
 # %% ../nbs/deeper/old_names.ipynb #f3053abf
 from bdal.curves import moved
