@@ -117,7 +117,8 @@ def as_inputs(
     check_given(x, name)
     if isinstance(x, (list, tuple)) and x and isinstance(x[0], Image.Image):
         x = stacked(x, f"{name}, picture")
-    try: given = x.detach() if torch.is_tensor(x) else torch.as_tensor(np.require(np.asarray(x), None, ["C", "W"]))
+    def whole(x): return torch.as_tensor(np.require(np.asarray(x), None, ["C", "W"]))
+    try: given = x.detach() if torch.is_tensor(x) else whole(x)
     except (ValueError, TypeError) as e:
         raise ValueError(f"{name} is no array of numbers ({e}); give inputs of one shape, as [N, ...]") from e
     if given.is_complex():
@@ -705,7 +706,7 @@ def balanced_start(
     y = torch.as_tensor(y)
     if not len(y) or y.max() < 0:
         raise ValueError(
-            "there are no labels to draw a start set from; label a few of each class, and give Learner start=(indices, labels)"
+            "there are no labels to draw a start set from; label some of each class: Learner(start=(indices, labels))"
         )
     if per_class < 1: raise ValueError(f"per_class is {per_class}; give 1 or more")
     among = torch.arange(len(y)) if among is None else torch.as_tensor(among)
