@@ -4,13 +4,14 @@
 
 # %% ../nbs/deeper/record.ipynb #d014307a
 from __future__ import annotations
-import json, os, platform, subprocess, warnings
+import json, os, platform, subprocess, threading, warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 import torch
 from fastcore.basics import patch
 import bdal
+from .answers import Answers, check_events
 from .data import as_html
 
 # %% auto #0
@@ -155,6 +156,8 @@ class Record:
         self._file:Any = None            # open for writing, once started
         self.header:Any = None           # a dict, once started
         self.rounds = list[dict]()
+        self.lines = list[dict]()        # rounds, and what a person said between them
+        self.lock = threading.RLock()    # one thread writes at a time
         self._torn = b""                 # a last line that was cut off
         self._size = 0                   # bytes of the open file that are in `rounds`
         self._moved = dict[str, Any]()   # what the next round says of a new host
@@ -172,8 +175,9 @@ class Record:
             if not content.startswith(_BEGIN[:len(content)]): raise ValueError("it begins as no record does")
             self.header, *rows = [json.loads(line) for line in whole.splitlines()] or [None]
             if self.header: check_header(self.header)
-            self.rounds = in_effect(rows, self.header)
-            check_rows(self.rounds)
+            self.rounds = in_effect([row for row in rows if "event" not in row], self.header)
+            check_rows(self.rounds); check_events(rows)
+            self.lines = rows
             all_hosts(self.header, self.rounds)   # do they read?
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
             what = f"it has no {e}" if isinstance(e, KeyError) else e
@@ -272,9 +276,7 @@ def append(self:Record,
     row:dict, # one round
 )->None:
     "Add a round, and return when it is on the disk"
-    if self.path and not self._file:
-        raise RuntimeError(f"{self.path} was closed, or taken over by another Learner of this notebook; "
-                           "make the Learner again")
+    self._check_open()
     self.catch_up()
     if row.get("round", len(self.rounds)) != len(self.rounds):
         raise RuntimeError(
@@ -284,7 +286,14 @@ def append(self:Record,
     row = {**row, **self._longer}
     self._write(row)
     self.rounds.append(row)
+    self.lines.append(row)
     self._moved, self._longer, self._size = {}, {}, self._on_disk()
+
+@patch
+def _check_open(self:Record):
+    if self.path and not self._file:
+        raise RuntimeError(f"{self.path} was closed, or taken over by another Learner of this notebook; "
+                           "make the Learner again")
 
 @patch
 def _on_disk(self:Record): return os.fstat(self._file.fileno()).st_size if self._file else 0
@@ -299,9 +308,11 @@ def catch_up(self:Record)->None:
             f"{self.path} has become shorter: another program has changed it; make the Learner again"
         )
     if size == self._size: return
+    n = len(self.rounds)
     self._file.seek(0)
     self._parse(self._file.read())
-    self._size, self._moved, self._longer = size, {}, {}
+    if len(self.rounds) > n: self._moved, self._longer = {}, {}
+    self._size = size
 
 # %% ../nbs/deeper/record.ipynb #a322273c
 @patch
@@ -319,6 +330,19 @@ def _write(self:Record, entry):
         if not isinstance(e, OSError): raise
         raise OSError(f"cannot write round {len(self.rounds)} to {self.path} ({e.strerror}); "
                       "what came before is whole: mend the cause, and run again") from e
+
+# %% ../nbs/deeper/record.ipynb #a322273e
+@patch
+def note(self:Record,
+    event:dict, # with the key "event"
+)->None:
+    "Add what was said between two rounds, and return when it is on the disk"
+    with self.lock:
+        self._check_open()
+        self.catch_up()
+        self._write(event)
+        self.lines.append(event)
+        self._size = self._on_disk()
 
 # %% ../nbs/deeper/record.ipynb #2b6f1e94
 @patch(as_prop=True)
@@ -341,8 +365,9 @@ def begun(self:Record)->tuple: # indices and labels, lists; empty: not known
 def known(self:Record)->tuple: # indices and labels, lists: the start set and all that was told
     "What is labelled: a `start` for another Learner"
     config = self.header["config"]
-    def all_of(k): return sum((row.get(k, []) for row in self.rounds), config.get(f"start_{k}", []))
-    return all_of("indices"), all_of("labels")
+    answers = Answers((config.get("start_indices", []), config.get("start_labels", [])))
+    for line in self.lines: answers.take(line)
+    return list(answers.known), list(answers.known.values())
 
 @patch(as_prop=True)
 def complete(self:Record)->bool: # has the trial reached its last round?

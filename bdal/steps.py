@@ -4,9 +4,11 @@
 
 # %% ../nbs/03_steps.ipynb #96b71103
 from __future__ import annotations
-import hashlib, math, re, time, warnings
+import copy, csv, getpass, hashlib, io, math, re, time, warnings
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
@@ -14,21 +16,19 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from fastcore.basics import patch
 from .data import Data, Pool, as_html, as_indices, as_inputs, as_labels, balanced_start
-from .data import derive_seed, seeded, undisturbed
+from .data import derive_seed, seeded, stream, undisturbed, write_whole
 from .model import bayesian_cnn, consistent_for_now, make_consistent
 from .probe import check_passes
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
 from .acquisition import SCORES, SELECTORS, Batch, acquire, lookup
 from .scoring import counted, race, score_pool
+from .answers import SKIPPED, Answers, Said
 from .record import FORMAT, PROTOCOL, Record, header, last_accuracy, trial_in_words
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['RECIPES', 'DTYPES', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'Protocol', 'default_net',
-           'new_net', 'cannot_take', 'check_new', 'check_net', 'net_in_words', 'needs_disagreement', 'HeldOut',
-           'held_out', 'check_parts', 'Trained', 'Learner', 'warn_if_large', 'fingerprint', 'train_net', 'run_trial',
-           'round_line']
+__all__ = ['RECIPES', 'DTYPES', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'check_new', 'check_net', 'net_in_words', 'needs_disagreement', 'HeldOut', 'held_out', 'check_parts', 'Trained', 'Learner', 'warn_if_large', 'fingerprint', 'train_net', 'as_scores', 'now', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -287,7 +287,7 @@ class Learner:
         x, # all inputs, labelled or not, [N, ...], as for `as_pool`: arrays, or a file larger than the memory
         score:str="bald", # name in `SCORES`
         K:int=10, # images acquired in a round
-        start=None, # (indices, labels) known from the start; default: as in the record, where there is one
+        start=None, # (indices, labels) known from the start; default: the record's; with `classes`, nothing
         record=None, # path of the record; one that exists is continued; default: in memory
         *,
         test=None, # (x_test, y_test) to measure on, never trained on; default: no test columns
@@ -299,8 +299,9 @@ class Learner:
         **protocol, # the rest of `Protocol`
     ):
         self.protocol, self.record = Protocol(score=score, K=K, **protocol), Record(record)
-        self.pool = Pool(x, self.record.begun if start is None else start, classes)
-        self.protocol.check_sizes(len(self.pool.labelled), len(self.pool.x))
+        if start is None: start = self.record.begun or ((), ()) if classes else self.record.begun
+        self.pool = Pool(x, start, classes)
+        self.protocol.check_sizes(len(self.pool.labelled) or 1, len(self.pool.x))
         few = self.pool.inputs(torch.arange(min(1000, len(self.pool.x))))
         self.test = held_out(test, test_parts, few.shape[1:], self.pool.classes)
         warn_if_large(x=few, test=self.test and self.test.x[:1000])
@@ -308,8 +309,13 @@ class Learner:
         shape, C = tuple(few.shape[1:]), self.pool.classes
         self.net_of_seed = net or partial(default_net, C, self.protocol.p, shape)
         example = check_net(self.net_of_seed, few[:2], C, self.protocol, self.device)
-        self.trained, self.progress = Trained(), Progress()
+        self.trained, self.earlier = Trained(), Trained() # networks of this round and of the last
+        self.kappas = dict[int, float]() # round -> agreement with the network before
+        self.progress = Progress()
         self.row = dict[str, Any]()      # the open question
+        self.asking = False              # is it being computed, perhaps in another thread?
+        self.begun_with = self.pool.classes # C at the start; classes may be added
+        self.answers = Answers(self.pool.known, self.pool.classes) # what was said so far
         self.scores_N = torch.tensor([]) # what it was chosen by
         self.record.start(self._header(example, data))
         self._replay()
@@ -327,24 +333,48 @@ def warn_if_large(**some): # name -> inputs, or nothing
             warnings.warn(f"{name} has values up to {most:g}, and networks learn best from values near 1; "
                           "give bytes (uint8), which are divided by 255, or divide yourself", stacklevel=3)
 
+# %% ../nbs/03_steps.ipynb #f71d5c3c
 @patch
-def _replay(self:Learner, known=0):
-    "Learn the labels of the record, those after the first `known` labels"
-    for row in self.record.rounds:
+def _replay(self:Learner):
+    "Learn what is on record, and not yet known"
+    answers, N = self.answers.copy(), len(self.pool.x)
+    for line in self.record.lines[answers.taken:]:
         try:
-            n = len(self.pool.labelled)
-            if row["n_labelled"] < known: continue
-            if row["n_labelled"] != n: raise ValueError(f"n_labelled is {row['n_labelled']}, not {n}")
-            self.pool.label(row["indices"], row["labels"])
+            answers.check(line, N)
+            answers.take(line)
         except (ValueError, IndexError, KeyError) as e:
             self.record.close()
-            raise ValueError(f"{self.record.path} is damaged in round {row['round']} ({e}); "
+            raise ValueError(f"{self.record.path} is damaged in round {line.get('round')} ({e}); "
                              "move it away, or cut it before that line") from e
+    self._know(answers)
+
+# %% ../nbs/03_steps.ipynb #f71d5c3e
+@patch
+def hold(self:Pool,
+    known:dict, # index -> label
+    classes:int, # C
+)->None:
+    "Know these labels and no others"
+    order, labels_N = list(known), torch.full((len(self.x),), -1)
+    labels_N[as_indices(order)] = as_labels(list(known.values()))
+    self.classes, self._state = classes, (order, labels_N)
+
+@patch
+def _know(self:Learner, answers):
+    "The pool holds what the network of this round may know, the rest waits in `answers`"
+    said, C = answers.at_question
+    known = {i: s.label for i, s in said.items() if s.label != SKIPPED}
+    idx, labels = self.pool.known
+    if (list(known), list(known.values()), C) != (idx.tolist(), labels.tolist(), self.pool.classes):
+        self.pool.hold(known, C)
+        if self.trained.net is not None: self.earlier, self.trained = self.trained, Trained()
+    self.answers = answers
 
 @patch(as_prop=True)
-def known(self:Learner)->tuple: # indices and labels
-    "All that is labelled: a `start` for another Learner"
-    return self.pool.known
+def known(self:Learner)->tuple: # indices and labels, int64 [n]
+    "All that is labelled, the answers of the open round too: a `start` for another Learner"
+    known = self.answers.known
+    return as_indices(list(known)), as_labels(list(known.values()))
 
 # %% ../nbs/03_steps.ipynb #04e8b1f6
 def fingerprint(
@@ -365,7 +395,7 @@ def _header(self:Learner, net, data):
     config = {
         **asdict(p),
         **(data or dict(data="pool", fingerprint=fingerprint(pool.x), test=test)),
-        "classes": pool.classes,
+        "classes": self.begun_with,
         "start_indices": pool.labelled.tolist(),
         "start_labels": pool.labels.tolist(),
         "net": "bayesian_cnn" if ours else f"{name}, {net_in_words(net)}",
@@ -400,15 +430,24 @@ def train_net(
     return net
 
 # %% ../nbs/03_steps.ipynb #f528f54f
+@patch
+def _train(self:Learner, pool, r):
+    "The network of round r, trained on what the pool knows"
+    if (n := len(pool.labels.unique())) < 2:
+        raise RuntimeError(f"labels of {n} classes are known, and a network learns from two; "
+                           "ask() for images, and tell() their labels")
+    self.progress.at("training")
+    net_of_seed, begun = self.net_of_seed, time.perf_counter()
+    if pool.classes > self.begun_with: net_of_seed = partial(grown, net_of_seed, self.begun_with, pool.classes)
+    net = new_net(net_of_seed, self.protocol.seed, r, self.device)
+    train_net(net, pool, self.protocol, r, self.dtype, self.progress.counting("training"))
+    return Trained(r, net, round(time.perf_counter() - begun, 3))
+
 @patch(as_prop=True)
 def net(self:Learner)->nn.Module: # trained when first asked for
     "The network, trained on all labels so far"
     r = len(self.record.rounds) - self.record.complete
-    if self.trained.round != r:
-        self.progress.at("training")
-        begun, net = time.perf_counter(), new_net(self.net_of_seed, self.protocol.seed, r, self.device)
-        train_net(net, self.pool, self.protocol, r, self.dtype, self.progress.counting("training"))
-        self.trained = Trained(r, net, round(time.perf_counter() - begun, 3))
+    if self.trained.round != r: self.trained = self._train(self.pool, r)
     return self.trained.net
 
 @patch
@@ -440,25 +479,40 @@ def _choose(self:Learner, net, seed):
     "The batch to ask about; and scores_N, NaN where not scored"
     p, pool, n = self.protocol, self.pool, len(self.pool.labelled)
     scores_N = torch.full((len(pool.x),), math.nan)
-    K = max(0, min(p.K, len(pool), (p.n_final or len(pool.x)) - n))   # more may have been told than asked
+    said, left = self.answers.at_question[0], pool.unlabelled
+    if skipped := [i for i, s in said.items() if s.label == SKIPPED]:
+        left = left[~torch.isin(left, torch.tensor(skipped))]
+    K = max(0, min(p.K, len(left), (p.n_final or len(pool.x)) - n))   # more may have been told than asked
     if not K: return Batch(torch.tensor([], dtype=torch.int64), torch.tensor([])), scores_N
     how = dict(T=p.T, seed=seed("masks"), dtype=self.dtype, progress=partial(self.progress.at, "scoring"))
-    if p.race: idx, scores = race(net, pool.x, pool.unlabelled, p.score, K, keep=p.race, **how)
-    else: idx, scores = pool.unlabelled, score_pool(net, pool.x, pool.unlabelled, p.score, **how)
+    if net is None:   # nothing is known to train on: at random
+        chance = stream(p.seed, "start", len(self.record.rounds))
+        idx = left[torch.randperm(len(left), generator=chance)[:K]]
+        return Batch(idx, torch.full((K,), math.nan)), scores_N
+    if p.race: idx, scores = race(net, pool.x, left, p.score, K, keep=p.race, **how)
+    else: idx, scores = left, score_pool(net, pool.x, left, p.score, **how)
     scores_N[idx] = scores
     return acquire(scores, K, p.selector, seed("ties"), p.coldness, idx), scores_N
 
 # %% ../nbs/03_steps.ipynb #aca5a6a2
+def as_scores(
+    scores:torch.Tensor, # [K]
+)->list: # none where not scored
+    "Scores as a record holds them"
+    return [None if s != s else s for s in scores.tolist()]
+
 @patch
 def _round(self:Learner)->tuple: # the record's line, with the indices to ask about; scores_N, NaN where not scored
     "Train, measure, score, choose"
-    r, net, clock = len(self.record.rounds), self.net, [time.perf_counter()]
+    cold = len(self.pool.labels.unique()) < 2   # no network can be trained
+    r, net, clock = len(self.record.rounds), None if cold else self.net, [time.perf_counter()]
     def seed(purpose): return derive_seed(self.protocol.seed, purpose, r)
     def lap(): clock.append(time.perf_counter()); return round(clock[-1] - clock[-2], 3)
-    measured, evaluate_seconds = self._measure(net, seed("masks")), lap()
+    nothing = dict(train_accuracy=None, test_accuracy=None, test_nll=None)
+    measured, evaluate_seconds = nothing if cold else self._measure(net, seed("masks")), lap()
     batch, scores_N = self._choose(net, seed)
     row = dict(round=r, n_labelled=len(self.pool.labelled), **measured,
-               indices=batch.indices.tolist(), scores=batch.scores.tolist(), labels=[],
+               indices=batch.indices.tolist(), scores=as_scores(batch.scores), labels=[],
                train_seconds=self.trained.seconds, score_seconds=lap(), evaluate_seconds=evaluate_seconds)
     return row, scores_N
 
@@ -478,15 +532,46 @@ def seconds_left(self:Learner,
 def _catch_up(self:Learner):
     "Learn what is on record and not in the pool"
     self.record.catch_up()
-    self._replay(known=len(self.pool.labelled))
+    self._replay()
     if self.row and self.row["round"] < len(self.record.rounds): self.row = {}
 
 @patch
 def _told(self:Learner, idx, labels):
     "Is this what the last round was told?"
     rounds = self.record.rounds
-    last = [rounds[-1].get(k) for k in ("indices", "labels")] if rounds else []
-    return last == [as_indices(idx).tolist(), as_labels(labels).tolist()] and last[0] != []
+    idx, labels = as_indices(idx).tolist(), as_labels(labels).tolist()
+    last = [rounds[-1].get(k, [])[-len(idx):] for k in ("indices", "labels")] if rounds else []
+    return last == [idx, labels] and idx != []
+
+@patch
+def _checked(self:Learner, idx, labels):
+    "The same, each int64 [n]; an error for what cannot be labelled so, by all that is said now"
+    pool = copy.copy(self.pool)
+    pool.hold(self.answers.known, self.answers.classes)
+    return pool.checked(idx, labels)
+
+# %% ../nbs/03_steps.ipynb #f3b08f68
+@patch
+def _ask(self:Learner, progress):
+    "Compute the question of this round"
+    seconds = self.seconds_left(None if progress == "trial" else 1)
+    try:
+        with self.progress.waiting(bool(progress), f"round {len(self.record.rounds)}", seconds):
+            self.row, self.scores_N = self._round()
+    finally: self.asking = False
+
+@patch
+def _close(self:Learner):
+    "All of a question has been answered: the next round; or, where all was skipped, another question"
+    if self._waiting(): self.tell(); return
+    self.record.note(dict(event="ask", round=len(self.record.rounds)))
+    self.row = {}
+    self._replay()
+
+@patch
+def _waiting(self:Learner):
+    "Labels that were told one at a time in the open round: index -> label"
+    return {i: c for i, c in self.answers.known.items() if self.pool.labels_N[i] < 0}
 
 # %% ../nbs/03_steps.ipynb #f3b08f69
 @patch
@@ -494,36 +579,44 @@ def ask(self:Learner,
     progress:bool|str=True, # show, after a second, what is being done and for how much longer? "trial": until its end
 )->torch.Tensor: # indices into the full set, best first, int64 [K]; empty: the trial is complete
     "Train, measure, score the pool; which images to label next?"
-    self._catch_up()
-    if self.record.complete: return torch.tensor([], dtype=torch.int64)
-    if not self.row:
-        seconds = self.seconds_left(None if progress == "trial" else 1)
-        with self.progress.waiting(bool(progress), f"round {len(self.record.rounds)}", seconds):
-            self.row, self.scores_N = self._round()
-    if not self.row["indices"]: self.record.append(self.row)
-    return torch.tensor(self.row["indices"], dtype=torch.int64)
+    while True:
+        with self.record.lock:
+            self._catch_up()
+            if self.record.complete: return torch.tensor([], dtype=torch.int64)
+            self.asking = not self.row
+        if self.asking: self._ask(progress)
+        with self.record.lock:
+            if not self.row["indices"]: self.record.append(self.row)
+            left = [i for i in self.row["indices"] if i not in self.answers.said]
+            if left or not self.row["indices"]: return torch.tensor(left, dtype=torch.int64)
+            self._close()   # all of them have been labelled or skipped
 
 # %% ../nbs/03_steps.ipynb #7d50e092
+GO_ON = "to go on, begin another record, with a larger n_final or none and start=learner.known"
+
+def now()->str:
+    "Date and time, UTC"
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
 @patch
 def tell(self:Learner,
-    idx, # indices into the full set: those asked about, some of them, or others
-    labels, # their labels, as many
+    idx=(), # indices into the full set: those asked about, some of them, or others
+    labels=(), # their labels, as many
+    by:str|None=None, # who says so, for the record; default: nobody is named
 )->None:
-    "Learn labels, and close the round; the same once more, after an interrupt, changes nothing"
-    self._catch_up()
-    if not self.row and self._told(idx, labels): return
-    if self.record.complete:
-        raise RuntimeError(
-            "the trial is complete; to go on, begin another record, with a larger n_final or none "
-            "and start=learner.known"
-        )
-    if not self.row: raise RuntimeError("nothing has been asked in this round; call ask() first")
-    idx, labels = self.pool.checked(idx, labels)
-    if not len(idx): raise ValueError("no labels were told; give at least one")
-    scores = [None if s != s else s for s in self.scores_N[idx].tolist()]
-    self.record.append({**self.row, "indices": idx.tolist(), "scores": scores, "labels": labels.tolist()})
-    self.pool.label(idx, labels)
-    self.row = {}
+    """Learn labels, and close the round, with all that `label` was told in it;
+    the same once more, after an interrupt, changes nothing"""
+    with self.record.lock:
+        self._catch_up()
+        if not self.row and self._told(idx, labels): return
+        if self.record.complete: raise RuntimeError(f"the trial is complete; {GO_ON}")
+        if not self.row: raise RuntimeError("nothing has been asked in this round; call ask() first")
+        idx, labels = self._checked(idx, labels)
+        new = {**self._waiting(), **dict(zip(idx.tolist(), labels.tolist()))}
+        if not new: raise ValueError("no labels were told; give at least one")
+        told = dict(indices=list(new), scores=as_scores(self.scores_N[list(new)]), labels=list(new.values()))
+        self.record.append({**self.row, **told, **({} if by is None else dict(when=now(), by=by))})
+        self._catch_up()
 
 # %% ../nbs/03_steps.ipynb #4fa0c6d2
 @patch
@@ -585,7 +678,8 @@ def round_line(
     test = (
         row["test_accuracy"] is not None and f"test {row['test_accuracy']:6.2%}, NLL {row['test_nll']:.3f}, "
     )
-    parts.append(f"{test or ''}train {row['train_accuracy']:.1%}")
+    if row["train_accuracy"] is not None: parts.append(f"{test or ''}train {row['train_accuracy']:.1%}")
+    else: parts.append("no network yet")
     seconds = [row[f"{part}_seconds"] for part in ("train", "evaluate", "score") if f"{part}_seconds" in row]
     parts.append(" + ".join(f"{s:.1f}" for s in seconds) + " s")
     if seconds_left: parts.append(f"{about(seconds_left)} left")
@@ -594,6 +688,265 @@ def round_line(
     elif labels is not None: parts.append("end")
     return "  ".join(parts)
 
+# %% ../nbs/deeper/answers.ipynb #a0b1c2e1
+def person()->str: # empty: not known
+    "Who is at the keyboard: the name of the account"
+    try: return getpass.getuser()
+    except (KeyError, OSError, ImportError): return ""
+
+@patch
+def _note(self:Learner, event, by, **what):
+    "Write an event; where a question is open, freeze first what its network knows"
+    r = len(self.record.rounds)
+    if (self.row or self.asking) and not self.answers.opened: self.record.note(dict(event="ask", round=r))
+    self.record.note(dict(event=event, round=r, **what, when=now(), by=person() if by is None else by))
+    self._replay()
+
+# %% ../nbs/deeper/answers.ipynb #a0b1c2e2
+@patch
+def label(self:Learner,
+    idx, # indices into the full set: those asked about, or others
+    labels, # their labels, as many
+    by:str|None=None, # who says so; default: the name of the account
+    guesses=None, # what the network had expected, as many; default: not known
+)->None:
+    "Learn labels, which are on the disk at once, and leave the round open; told once more, nothing changes"
+    with self.record.lock:
+        self._catch_up()
+        known, idx, labels = self.answers.known, as_indices(idx).tolist(), as_labels(labels).tolist()
+        if idx and [known.get(i) for i in idx] == labels: return
+        idx, labels = self._checked(idx, labels)
+        if self.record.complete: raise RuntimeError(f"the trial is complete; {GO_ON}")
+        what = {} if guesses is None else dict(guesses=as_labels(guesses).tolist())
+        if len(idx): self._note("label", by, indices=idx.tolist(), labels=labels.tolist(), **what)
+
+@patch
+def skip(self:Learner,
+    idx, # indices into the full set
+    by:str|None=None, # who says so; default: the name of the account
+)->None:
+    "These cannot be labelled: never ask about them again, and do not train on them"
+    with self.record.lock:
+        self._catch_up()
+        idx = self._inside(idx)
+        new = [i for i in idx if self.answers.said.get(i, Said(0)).label != SKIPPED]
+        if new: self._note("skip", by, indices=new)
+
+@patch
+def _inside(self:Learner, idx):
+    idx, N = as_indices(idx).tolist(), len(self.pool.x)
+    if bad := [i for i in idx if not 0 <= i < N]:
+        raise IndexError(f"index {bad[0]} is outside the full set; give 0 to {N-1}")
+    return idx
+
+# %% ../nbs/deeper/answers.ipynb #a0b1c2e3
+@patch
+def correct(self:Learner,
+    idx, # indices into the full set, labelled ones
+    labels, # the right labels, as many
+    by:str|None=None, # who says so; default: the name of the account
+)->None:
+    "Labels were wrong, and these are right, for the next network on; the record keeps both"
+    with self.record.lock:
+        self._catch_up()
+        idx, labels, C = self._inside(idx), as_labels(labels).tolist(), self.answers.classes
+        if len(idx) != len(labels):
+            raise ValueError(f"{len(idx)} indices and {len(labels)} labels; give one label an index")
+        if bad := [c for c in labels if not 0 <= c < C]:
+            raise ValueError(f"a label is {bad[0]}; with {C} classes give 0 to {C-1}, "
+                             "or call add_class() first")
+        if bad := [i for i in idx if i not in self.answers.known]:
+            raise ValueError(f"index {bad[0]} has no label to correct; give labelled ones, or tell() it")
+        new = {i: c for i, c in zip(idx, labels) if self.answers.known[i] != c}
+        if new: self._note("correct", by, indices=list(new), labels=list(new.values()))
+
+@patch
+def undo(self:Learner,
+    n:int=1, # answers: labels, skips and corrections, also of earlier rounds
+    by:str|None=None, # who says so; default: the name of the account
+)->list: # indices of the images, the last one first
+    "Take back what was said last; an image without a label may be asked about again"
+    with self.record.lock:
+        self._catch_up()
+        n, before = as_whole("n", n, 1), self.answers.before
+        if n > len(before):
+            raise ValueError(f"n is {n}, and {len(before)} answers can be taken back; the start set stays")
+        idx = [i for i, _ in before[::-1][:n]]
+        self._note("undo", by, indices=idx)
+        return idx
+
+# %% ../nbs/deeper/answers.ipynb #a0b1c2e5
+def grown(
+    net_of_seed, # function seed -> module
+    classes:int, # C that it gives
+    more:int, # C that is wanted
+    seed:int, # of the new weights
+)->nn.Module: # its last linear layer is wider
+    "A network with further classes"
+    net = net_of_seed(seed)
+    linear = {name: m for name, m in net.named_modules() if isinstance(m, nn.Linear) and m is not net}
+    name, old = next(((n, m) for n, m in reversed(linear.items()) if m.out_features == classes), ("", None))
+    if old is None:
+        raise ValueError(f"the network has no linear layer with {classes} outputs within it, so it "
+                         f"cannot get {more}; begin another record with classes={more} and start=learner.known")
+    new = nn.Linear(old.in_features, more, old.bias is not None).to(old.weight)
+    with torch.no_grad():
+        new.weight[:classes] = old.weight
+        if old.bias is not None: new.bias[:classes] = old.bias
+    parent, _, leaf = name.rpartition(".")
+    setattr(net.get_submodule(parent), leaf, new)
+    return net
+
+@patch
+def add_class(self:Learner,
+    name:str="", # what to call it
+    by:str|None=None, # who says so; default: the name of the account
+)->int: # the number of the new class
+    "There is one class more; the next network has an output for it"
+    with self.record.lock:
+        self._catch_up()
+        C = self.answers.classes
+        new_net(partial(grown, self.net_of_seed, self.begun_with, C + 1), self.protocol.seed)   # can it grow?
+        self._note("class", by, name=str(name))
+        return C
+
+# %% ../nbs/deeper/answers.ipynb #a0b1c3b2
+def kappa(
+    a:torch.Tensor, # classes, int64 [n]
+    b:torch.Tensor, # the same images' by another network
+)->float: # 1: they agree; 0: as much as chance
+    "Cohen's kappa"
+    C = int(max(a.max(), b.max())) + 1
+    seen = (a == b).double().mean()
+    share_a, share_b = (torch.bincount(v, minlength=C).double()/len(v) for v in (a, b))
+    chance = share_a @ share_b
+    return 1. if chance >= 1 - 1e-9 else float((seen - chance)/(1 - chance))
+
+# %% ../nbs/deeper/answers.ipynb #a0b1c3b4
+@patch
+def _votes(self:Learner, trained):
+    "What a network says of a part of the full set, the same in all rounds: classes, int64 [n]"
+    p, N = self.protocol, len(self.pool.x)
+    some = torch.randperm(N, generator=stream(p.seed, "agreement"))[:1000].sort().values
+    masks = derive_seed(p.seed, "masks", trained.round)
+    log_probs = mc_log_probs(trained.net, self.pool.inputs(some), p.T, masks, dtype=self.dtype)
+    return mean_log_probs(log_probs).argmax(-1)
+
+@patch
+def _last(self:Learner, r):
+    "The network of round r once more, from what the record says was known then"
+    if self.earlier.round != r:
+        config, pool = self.record.header["config"], copy.copy(self.pool)
+        answers = Answers((config["start_indices"], config["start_labels"]), self.begun_with)
+        for line in self.record.lines:
+            if "event" not in line and line["round"] == r: break
+            answers.take(line)
+        said, C = answers.at_question
+        pool.hold({i: s.label for i, s in said.items() if s.label != SKIPPED}, C)
+        self.earlier = self._train(pool, r)
+    return self.earlier
+
+@patch(as_prop=True)
+def agreement(self:Learner)->float: # 1: they agree; 0: as much as chance; NaN: there are no two
+    "Cohen's kappa of the last two networks, on up to 1,000 images that are the same in all rounds"
+    r = len(self.record.rounds) - self.record.complete
+    if r == 0: return math.nan
+    if r not in self.kappas:
+        try: self.kappas[r] = kappa(self._votes(self._last(r - 1)), self._votes(Trained(r, self.net)))
+        except RuntimeError: return math.nan   # a round of the beginning, without a network
+    return self.kappas[r]
+
+# %% ../nbs/deeper/answers.ipynb #a0b1c3b5
+@patch
+def when_to_stop(self:Learner)->str:
+    "In a sentence: do labels still change what the network says?"
+    now, r = self.agreement, len(self.record.rounds) - self.record.complete
+    if now != now: return "There are not yet two networks to compare: label on."
+    last = [self.kappas[k] for k in range(r - 2, r + 1) if k in self.kappas]
+    text = f"The last two networks agree with a kappa of {now:.2f}"
+    if len(last) < 3 or sum(last)/3 < .99:
+        return f"{text}: labels still change what the network says, label on; stop at 0.99."
+    return f"{text},"\
+           f" and {sum(last)/3:.3f} as the mean of three rounds: more labels change little, you may stop."
+
+# %% ../nbs/deeper/answers.ipynb #a0b1c3c1
+def as_csv(
+    rows, # lists of cells, the first are the names
+)->bytes: # UTF-8
+    "A table as a file of comma-separated values"
+    csv.writer(file := io.StringIO(), lineterminator="\n").writerows(rows)
+    return file.getvalue().encode()
+
+@patch
+def labels_table(self:Learner, files, names)->list:
+    "Lists of file, label, round, when, by whom"
+    return [["file", "label", "round", "when", "by"],
+            *([files[i], names[s.label], "start" if s.round is None else s.round, s.when, s.by]
+              for i, s in self.answers.said.items() if s.label != SKIPPED)]
+
+@patch
+def predictions_table(self:Learner, files, names)->list:
+    "Lists of file, what was said of it, prediction, probabilities, entropy, mutual information"
+    p, net, rows = self.protocol, self.net, []
+    masks, said = derive_seed(p.seed, "masks", self.trained.round), self.answers.said
+    names = names[:self.pool.classes]   # a class that was added since has no output yet
+    for idx in torch.arange(len(self.pool.x)).split(1000):
+        log_probs = mc_log_probs(net, self.pool.inputs(idx), p.T, masks, dtype=self.dtype)
+        mean = mean_log_probs(log_probs).exp()
+        unsure = [SCORES[k](log_probs) for k in ("entropy", "bald")]
+        for i, probs, h, mi in zip(idx.tolist(), mean.tolist(), *(u.tolist() for u in unsure)):
+            state = "" if i not in said else "skipped" if said[i].label == SKIPPED else "labelled"
+            numbers = [f"{q:.6f}" for q in (*probs, h, mi)]
+            rows.append([files[i], state, names[probs.index(max(probs))], *numbers])
+    heads = [f"p_{c}" for c in names] + ["predictive_entropy", "mutual_information"]
+    return [["file", "state", "prediction", *heads], *rows]
+
+# %% ../nbs/deeper/answers.ipynb #a0b1c3c2
+CARD = """# What these files are
+
+A classifier with {C} classes ({classes}), made with bdal {version} by Bayesian deep active learning.
+
+- `labels.csv`: {n} labels that a person gave: file, label, round, when (UTC), by whom
+- `predictions.csv`: of all {N} inputs, the mean probabilities of {T} sampled networks, their
+  predictive entropy and mutual information, nat; `state` says which were labelled or skipped
+- `weights.pt`: the network's weights, {net}
+
+How it was made: {trial}. Trained on {n_net} labels; accuracy on record: {accuracy}. {stop}
+
+To load the weights, `net` is made by the function that made it for the learner, and then:
+
+    import torch
+    net.load_state_dict(torch.load("weights.pt", weights_only=True))
+    net.eval()
+
+The labelled inputs were chosen, not drawn at random: shares of classes in `labels.csv` are not those of all inputs.
+"""
+
+@patch
+def export(self:Learner,
+    folder, # to write into; it is made
+    files=None, # name of each input, [N]; default: its index
+    classes=None, # names of the classes; default: their numbers
+)->Path: # the folder
+    "labels.csv, predictions.csv, weights.pt and README.md, which says what they are and how to load them"
+    with self.record.lock: self._catch_up()
+    folder, N, C = Path(folder), len(self.pool.x), self.answers.classes
+    files = list(map(str, range(N) if files is None else files))
+    if len(files) != N: raise ValueError(f"{len(files)} files and {N} inputs; give one name an input")
+    names = list(map(str, range(self.begun_with) if classes is None else classes))[:C]
+    names += [name or str(C) for name in self.answers.names[len(names) - self.begun_with:]]
+    if len(names) != C: raise ValueError(f"{len(names)} names and {C} classes; give one name a class")
+    said = dict(C=C, classes=", ".join(names), version=self.record.header["versions"]["bdal"], N=N,
+                n=len(self.answers.known), T=self.protocol.T,
+                trial=trial_in_words(self.record.header["config"]),
+                net=self.record.header["config"]["net"], accuracy=last_accuracy(self.record.rounds),
+                stop=self.when_to_stop(), n_net=len(self.pool.labelled))
+    write_whole(folder/"predictions.csv", as_csv(self.predictions_table(files, names)))
+    write_whole(folder/"labels.csv", as_csv(self.labels_table(files, names)))
+    torch.save(self.net.state_dict(), file := io.BytesIO())
+    write_whole(folder/"weights.pt", file.getvalue())
+    write_whole(folder/"README.md", CARD.format(**said).encode())
+    return folder
 
 # %% ../nbs/deeper/old_names.ipynb #f3053abf
 from bdal.curves import moved
