@@ -22,10 +22,10 @@ setup(
     classifiers=["Development Status :: 3 - Alpha", "Intended Audience :: Science/Research",
                  "Natural Language :: English", "Programming Language :: Python :: 3"],
     packages=find_packages(include=["bdal", "bdal.*"]),
-    package_data={"bdal": ["_mnist/*.xz", "py.typed", "figures.mplstyle"]},
+    package_data={"bdal": ["_mnist/*.xz", "py.typed", "figures.mplstyle", "label.js"]},
     python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(),
-    extras_require={extra: cfg[f"{extra}_requirements"].split() for extra in ("dev", "docs", "dask")},
+    extras_require={extra: cfg[f"{extra}_requirements"].split() for extra in ("dev", "docs", "dask", "label")},
     entry_points={"console_scripts": cfg["console_scripts"].split(), "nbdev": [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
     zip_safe=False,
 )

@@ -310,10 +310,8 @@ class Learner:
         self.net_of_seed = net or partial(default_net, C, self.protocol.p, shape)
         example = check_net(self.net_of_seed, few[:2], C, self.protocol, self.device)
         self.trained, self.earlier = Trained(), Trained() # networks of this round and of the last
-        self.kappas = dict[int, float]() # round -> agreement with the network before
-        self.progress = Progress()
-        self.row = dict[str, Any]()      # the open question
-        self.asking = False              # is it being computed, perhaps in another thread?
+        self.progress, self.kappas = Progress(), dict[int, float]() # round -> agreement with the last
+        self.row, self.asking = dict[str, Any](), False # the open question; is it being computed?
         self.begun_with = self.pool.classes # C at the start; classes may be added
         self.answers = Answers(self.pool.known, self.pool.classes) # what was said so far
         self.scores_N = torch.tensor([]) # what it was chosen by
@@ -563,13 +561,13 @@ def _ask(self:Learner, progress):
 @patch
 def _close(self:Learner):
     "All of a question has been answered: the next round; or, where all was skipped, another question"
-    if self._waiting(): self.tell(); return
+    if self.waiting(): self.tell(); return
     self.record.note(dict(event="ask", round=len(self.record.rounds)))
     self.row = {}
     self._replay()
 
 @patch
-def _waiting(self:Learner):
+def waiting(self:Learner):
     "Labels that were told one at a time in the open round: index -> label"
     return {i: c for i, c in self.answers.known.items() if self.pool.labels_N[i] < 0}
 
@@ -612,7 +610,7 @@ def tell(self:Learner,
         if self.record.complete: raise RuntimeError(f"the trial is complete; {GO_ON}")
         if not self.row: raise RuntimeError("nothing has been asked in this round; call ask() first")
         idx, labels = self._checked(idx, labels)
-        new = {**self._waiting(), **dict(zip(idx.tolist(), labels.tolist()))}
+        new = {**self.waiting(), **dict(zip(idx.tolist(), labels.tolist()))}
         if not new: raise ValueError("no labels were told; give at least one")
         told = dict(indices=list(new), scores=as_scores(self.scores_N[list(new)]), labels=list(new.values()))
         self.record.append({**self.row, **told, **({} if by is None else dict(when=now(), by=by))})
