@@ -22,8 +22,8 @@ from .record import Record
 from .steps import Learner
 
 # %% auto #0
-__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'Session', 'as_bytes', 'Handler', 'serve', 'pictures_for_now', 'small_head',
-           'session_of', 'main']
+__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'Session', 'as_bytes', 'Handler', 'serve', 'Labeller', 'pictures_for_now',
+           'small_head', 'session_of', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -35,14 +35,14 @@ class Session:
         files=None, # path of each input, [N]; default: the pictures are drawn from the inputs
         classes=None, # names of the classes; default: their numbers
         by:str|None=None, # who labels; default: the name of the account
-        ahead:int|None=None, # pictures left of a question when the next one is begun; default: a third, 3 at most
+        ahead:int|None=None, # pictures left of a question when the next is begun; default: a third, 3 at most
     ):
         self.learner, self.files, self.by = learner, files, by
         if files is not None and len(files) != len(learner.pool.x):
             raise ValueError(f"{len(files)} files and {len(learner.pool.x)} inputs; give one path an input")
         self.begun_names = [str(c) for c in (range(learner.begun_with) if classes is None else classes)]
         if len(self.begun_names) < learner.begun_with:
-            raise ValueError(f"{len(self.begun_names)} names and {learner.begun_with} classes; name each class")
+            raise ValueError(f"{len(self.begun_names)} names and {learner.begun_with} classes; name each")
         K = learner.protocol.K
         self.ahead = min(3, K//3) if ahead is None else ahead
         self.queue, self.shown = list[int](), list[int]() # to show; shown again after an undo
@@ -153,7 +153,8 @@ def _picture(self:Session, i):
         x = self.learner.pool.inputs([i])[0]
         x = (255*(x - x.min())/(x.max() - x.min() + 1e-9)).byte().permute(1, 2, 0).numpy()
         image = Image.fromarray(x[..., 0] if x.shape[-1] == 1 else x[..., :3])
-        image = image.resize((image.width*(k := max(1, 480//max(image.size))), image.height*k), Image.Resampling.NEAREST)
+        k = max(1, 480//max(image.size))
+        image = image.resize((image.width*k, image.height*k), Image.Resampling.NEAREST)
     else:
         with Image.open(self.files[i]) as f: image = ImageOps.exif_transpose(f)
         if image.has_transparency_data: image = Image.alpha_composite(
@@ -198,7 +199,8 @@ def act(self:Session,
         if what in ("label", "skip", "class"):
             if i != (self.queue or [None])[0]: raise ValueError("another picture is shown now")
             if what == "skip": self.skip(i)
-            else: self.answer(i, self.new_class(str(message["name"])) if what == "class" else int(message["label"]))
+            elif what == "class": self.answer(i, self.new_class(str(message["name"])))
+            else: self.answer(i, int(message["label"]))
         elif what == "undo": self.undo()
         elif what not in ("look", None): raise ValueError(f"there is nothing like {what!r}")
     except (ValueError, RuntimeError, OSError, KeyError, TypeError) as e: error = str(e)
@@ -217,7 +219,8 @@ def export(self:Session,
 
 # %% ../nbs/deeper/label.ipynb #1abe0014
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>bdal: label</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <link rel="icon" href="data:,"><style>body { margin: 0; background: #fff }
 @media (prefers-color-scheme: dark) { body { background: #161616 } }</style></head>
 <body><main id="main"></main><script type="module" src="page.js"></script></body></html>"""
@@ -256,7 +259,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(content)),
                             "Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff",
                             "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
-                            "Cross-Origin-Resource-Policy": "same-origin"}.items(): self.send_header(name, value)
+                            "Cross-Origin-Resource-Policy": "same-origin"}.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
 
@@ -309,6 +313,24 @@ def serve(
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
+# %% ../nbs/deeper/label.ipynb #1abe0022
+def Labeller(
+    learner:Learner, # asks, and keeps the record
+    files=None, # path of each input, [N], as `data.files`; default: the pictures are drawn from the inputs
+    classes=None, # names of the classes; default: their numbers
+    by:str|None=None, # who labels; default: the name of the account
+)->Any: # a widget, with the `Session` as `.session`
+    "A widget to label with: one picture, one key"
+    try: import anywidget
+    except ImportError as e:
+        raise ImportError("the widget needs anywidget; install it by pip install 'bdal[label]', "
+                          "or label on a page of its own, by bdal_label") from e
+    script = (Path(__file__).parent/"label.js").read_text(encoding="utf-8")
+    widget = type("LabelWidget", (anywidget.AnyWidget,), dict(_esm=script))()
+    widget.session = Session(learner, files, classes, by)
+    widget.on_msg(lambda _, message, buffers: widget.send(widget.session.act(message)))
+    return widget
+
 # %% ../nbs/deeper/label.ipynb #1abe001f
 def pictures_for_now(folder, side=64, labelled=False):
     "In place of `Data.from_folder` until that is there; to be deleted with its one use below"
@@ -324,7 +346,8 @@ def pictures_for_now(folder, side=64, labelled=False):
         xs.append(np.asarray(ImageOps.pad(upright, (side, side)))); files.append(f)
     if not files: raise ValueError(f"{folder} has no pictures; give a folder with files such as .jpg or .png")
     x = torch.tensor(np.stack(xs)).permute(0, 3, 1, 2).float()/255
-    return SimpleNamespace(x=x, files=tuple(files), name=Path(folder).resolve().name, fingerprint=fingerprint(x))
+    name = Path(folder).resolve().name
+    return SimpleNamespace(x=x, files=tuple(files), name=name, fingerprint=fingerprint(x))
 
 # %% ../nbs/deeper/label.ipynb #1abe0019
 def small_head(
@@ -366,21 +389,22 @@ def session_of(
 def main(args=None):
     "`bdal_label scans --classes cat dog`"
     parser = argparse.ArgumentParser("bdal_label", description="Label a folder of pictures in the browser, "
-                                     "while a network learns which to ask about. Everything is saved at once.")
+                                     "while a network learns what to ask. Everything is saved at once.")
     parser.add_argument("folder", help="with pictures; nothing in it is changed")
     parser.add_argument("--classes", nargs="+", help="names; tomorrow they are known")
     parser.add_argument("--record", help="where labels are kept (default: beside the folder)")
     parser.add_argument("--port", type=int, default=0, help="of the page (default: any that is free)")
     parser.add_argument("--side", type=int, default=64, help="pixels of the square that the network sees")
     parser.add_argument("--by", help="who labels (default: the name of the account)")
-    parser.add_argument("--export", metavar="OUT", help="write labels.csv, predictions.csv, weights.pt; no page")
+    parser.add_argument("--export", metavar="OUT", help="write tables and weights to this folder; no page")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
     given = parser.parse_args(args)
     try: session = session_of(given.folder, given.classes, given.record, given.side, given.by)
     except (ValueError, OSError, RuntimeError) as e: parser.exit(2, f"bdal_label: {e}\n")
     if given.export: print(f"written: {session.export(given.export)}"); return
     server = serve(session, given.port)
-    print(f"{server.address}\nOpen this address; Ctrl-C ends. Labels: {session.learner.record.path}", flush=True)
+    print(server.address, "Open this address; Ctrl-C ends. Labels are in:", session.learner.record.path,
+          sep="\n", flush=True)
     if not given.no_browser: webbrowser.open(server.address)
     try:
         while True: time.sleep(3600)

@@ -201,7 +201,7 @@ def test_in_a_browser(scans, tmp_path):
                 page.screenshot(path=f"{shots}/light.png"); page.emulate_media(color_scheme="dark"); page.screenshot(path=f"{shots}/dark.png")
                 page.set_viewport_size(dict(width=390, height=800)); page.screenshot(path=f"{shots}/phone.png")
                 page.set_viewport_size(dict(width=1000, height=850)); page.emulate_media(color_scheme="light"); page.keyboard.press("?")
-            if len(told) == 60: page.wait_for_function("document.querySelector('.bdal .row span').textContent.startsWith('60 of')"); break
+            if len(told) == 60: page.wait_for_function("() => document.querySelector('.bdal .row span').textContent.startsWith('60 of')"); break
             alt = shown(alt)
             if n == 20: page.reload(); alt = shown()
             if n == 35:
