@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib, importlib.util, io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 import torch
 from torch import nn
 from .data import Data, bdal_home, seeded, take, undisturbed, write_whole
@@ -58,7 +59,9 @@ class Trunk(nn.Module):
         x:torch.Tensor, # [B, 1 or 3, H, W], values in [0, 1]
     )->torch.Tensor: # [B, D]
         x = nn.functional.interpolate(x, (self.side, self.side), mode="bilinear", antialias=True)
-        return self.body((x.expand(-1, 3, -1, -1) - self.mean) / self.std)
+        mean:Any = self.mean
+        std:Any = self.std
+        return self.body((x.expand(-1, 3, -1, -1) - mean) / std)
 
 # %% ../nbs/deeper/features.ipynb #fea7000a
 def weights_hash(
@@ -98,7 +101,7 @@ def features(
     name = type(trunk).__name__ if isinstance(trunk, nn.Module) else trunk
     file = Path(home or bdal_home()/"features")/f"{name}-{data.fingerprint}-{weights_hash(net)}.pt"
     first = apply_trunk(net, data.x[:2])
-    kept = torch.load(file, weights_only=True) if file.exists() else None
+    kept:Any = torch.load(file, weights_only=True) if file.exists() else None
     two = first[:0] if kept is None else kept[0][:2]
     if two.shape != first.shape or not torch.allclose(two, first, rtol=1e-2, atol=1e-2):
         x = apply_trunk(net, data.x, chunk)

@@ -1,72 +1,121 @@
-// One picture, a key or a button for each class. Used by the page of `bdal_label` and by the widget.
-export function mount(root, send) {
-  root.innerHTML = `
-    <style>
-      .bdal { font: 16px system-ui, sans-serif; max-width: 46rem; margin: auto; color: CanvasText; color-scheme: light dark }
-      .bdal figure { margin: 0; height: 60vh; max-height: 34rem; display: grid; place-items: center; background: #8882; border-radius: 8px }
-      .bdal img { max-width: 100%; max-height: 60vh; image-rendering: auto; object-fit: contain; min-height: 12rem }
-      .bdal .keys { display: flex; flex-wrap: wrap; gap: .5rem; margin: .8rem 0 }
-      .bdal button { font: inherit; padding: .5rem .8rem; border-radius: 6px; border: 1px solid #8888; background: #8881; color: inherit; cursor: pointer }
-      .bdal button:focus-visible { outline: 3px solid #0072b2 }
-      .bdal kbd { opacity: .6; margin-right: .4rem }
-      .bdal progress { width: 100% }
-      .bdal [role=status] { min-height: 1.5em }
-    </style>
-    <div class="bdal" tabindex="0">
-      <label>labelled <progress max="1" value="0"></progress></label>
-      <div class="bar"></div>
-      <figure><img alt="the picture to be labelled"></figure>
-      <div class="keys" role="group" aria-label="classes"></div>
-      <div role="status" aria-live="polite"></div>
-    </div>`
-  const $ = s => root.querySelector(s), box = $('.bdal')
-  let state = {}
-  const button = (key, text, what) => {
-    const b = document.createElement('button')
-    b.innerHTML = `<kbd>${key}</kbd>`
-    b.append(text)
-    b.onclick = () => { send(what); box.focus() }
-    return b
-  }
-  function show(next) {
-    state = next
-    const { names, keys, done, budget, picture, message, accuracy } = state
-    $('progress').value = budget ? done / budget : 0
-    $('.bar').textContent = `${done} of ${budget}` + (accuracy ? `; guessed right before you answered: ${accuracy}` : '')
-    $('.keys').replaceChildren(
-      ...names.map((name, i) => button(keys[i], name, { key: keys[i] })),
-      button('S', 'skip for good', { key: 's' }), button('⌫', 'undo', { key: 'Backspace' }),
-      button('?', 'what would you say?', { key: '?' }), button('+', 'a new class', { key: '+' }))
-    $('img').hidden = !picture
-    if (picture && $('img').src !== picture) $('img').src = picture
-    $('[role=status]').textContent = message
-  }
-  function press(what) {
-    if (what.key === '+') {
-      const name = prompt('The new class is called:')
-      if (name) send({ add: name })
-    } else send(what)
-  }
-  const given = send
-  send = what => what.key === '+' ? press(what) : given(what)
-  const onkey = e => {
-    if (e.ctrlKey || e.metaKey || e.altKey || e.target.tagName === 'INPUT') return
-    const key = e.key.length === 1 ? e.key.toLowerCase() : e.key
-    if (![...(state.keys || []), 's', '?', '+', 'Backspace'].includes(key)) return
-    e.preventDefault(); e.stopPropagation()
-    send({ key })
-  }
-  box.addEventListener('keydown', onkey)
-  box.focus()
-  return { show, onkey }
+// The front of bdal.label: the same file in a notebook (anywidget) and on the local page.
+// It knows nothing but the last state that Python sent; see `Session.state`.
+const STYLE = `
+.bdal { --ink: #1b1b1b; --paper: #ffffff; --line: #767676; --soft: #f1f1f1; --mark: #0b57d0;
+  color: var(--ink); background: var(--paper); font: 16px/1.5 system-ui, sans-serif; max-width: 60rem;
+  margin: 0 auto; padding: 1rem; box-sizing: border-box; outline: none }
+@media (prefers-color-scheme: dark) { .bdal { --ink: #ececec; --paper: #161616; --line: #8c8c8c; --soft: #2a2a2a; --mark: #8ab4f8 } }
+.bdal figure { margin: .5rem 0; text-align: center; height: min(60vh, 40rem) }
+.bdal img { max-width: 100%; max-height: 100%; height: 100%; object-fit: contain }
+.bdal .row { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin: .5rem 0 }
+.bdal button, .bdal input { font: inherit; color: inherit; background: var(--soft); border: 1px solid var(--line);
+  border-radius: .4rem; padding: .35rem .8rem; cursor: pointer }
+.bdal button:focus-visible, .bdal input:focus-visible, .bdal:focus-visible { outline: 3px solid var(--mark); outline-offset: 2px }
+.bdal button:disabled { opacity: .5; cursor: default }
+.bdal button.guess { border-color: var(--mark); box-shadow: 0 0 0 2px var(--mark) }
+.bdal kbd { font: 600 .85em ui-monospace, monospace; margin-right: .5em; border: 1px solid var(--line); border-radius: .25rem; padding: 0 .35em }
+.bdal progress { flex: 1; min-width: 8rem; accent-color: var(--mark) }
+.bdal .error { color: #b3261e } @media (prefers-color-scheme: dark) { .bdal .error { color: #f2b8b5 } }
+`;
+
+function make(tag, more = {}, ...children) {
+  const e = Object.assign(document.createElement(tag), more);
+  e.append(...children);
+  return e;
 }
 
-// anywidget: the state is a trait, a key is a message
-export default {
-  render({ model, el }) {
-    const view = mount(el, what => model.send(what))
-    const update = () => view.show(model.get('state'))
-    model.on('change:state', update)
-    update()
+function render({ model, el }) {
+  let state = null, busy = false, guesses = false, timer = null;
+  const image = make("img", { alt: "" });
+  const caption = make("div", { className: "file" });
+  const bar = make("progress", { max: 1, value: 0 });
+  const count = make("span");
+  const status = make("div", { role: "status" });
+  const error = make("div", { className: "error", role: "alert" });
+  const classes = make("div", { className: "row" });
+  const name = make("input", { placeholder: "new class", maxLength: 40 });
+  const add = make("button", { type: "button" }, "Add");
+  const skip = make("button", { type: "button" }, make("kbd", {}, "S"), "Skip");
+  const undo = make("button", { type: "button" }, make("kbd", {}, "⌫"), "Undo");
+  const guess = make("button", { type: "button" }, make("kbd", {}, "?"), "Guess");
+  const root = make("section", { className: "bdal", tabIndex: 0 }, make("style", {}, STYLE),
+    make("div", { className: "row" }, bar, count), make("figure", {}, image), caption, classes,
+    make("div", { className: "row" }, skip, undo, guess, name, add), status, error);
+  root.setAttribute("aria-label", "Label pictures: one key each");
+  bar.setAttribute("aria-label", "Labels so far");
+  name.setAttribute("aria-label", "Name of a new class for this picture");
+  classes.setAttribute("role", "group");
+  classes.setAttribute("aria-label", "Classes");
+  el.append(root);
+
+  function send(message) {
+    if (busy) return;            // a key held down says nothing twice
+    busy = true;
+    clearTimeout(timer);
+    model.send({ index: state && state.index, ...message });
   }
+
+  function show(s) {
+    const first = !state, moved = first || s.index !== state.index;
+    state = s;
+    busy = false;
+    const waits = s.index === null && !s.done;
+    if (moved) {
+      image.src = s.picture || "data:,";
+      image.hidden = !s.picture;
+      image.alt = s.picture ? `Picture ${s.index}${s.file ? ", " + s.file : ""}` : "";
+      caption.textContent = s.file;
+    }
+    if (s.next) new Image().src = s.next;
+    bar.max = Math.max(1, s.of);
+    bar.value = s.n;
+    count.textContent = `${s.n} of ${s.of}${s.skipped ? `, ${s.skipped} skipped` : ""}`;
+    const focused = [...classes.children].indexOf(document.activeElement);
+    classes.replaceChildren(...s.classes.map((c, k) => {
+      const b = make("button", { type: "button", disabled: s.index === null, onclick: () => send({ do: "label", label: k }) },
+        ...(c.key.trim() ? [make("kbd", {}, c.key.toUpperCase())] : []), c.name);
+      b.setAttribute("aria-keyshortcuts", c.key);
+      if (guesses && s.guess === k) { b.className = "guess"; b.title = "the network's guess"; b.append(" ◂"); }
+      return b;
+    }));
+    if (focused >= 0) classes.children[focused]?.focus();
+    skip.disabled = add.disabled = s.index === null;
+    guess.setAttribute("aria-pressed", guesses);
+    status.textContent = s.done ? "All is labelled. Thank you; every label is saved."
+      : waits ? "The network is learning; the next picture comes by itself." : s.accuracy;
+    error.textContent = s.error || "";
+    if (waits) timer = setTimeout(() => send({ do: "look" }), 250);
+    if (first) root.focus({ preventScroll: true });
+  }
+
+  function addClass() {
+    if (!name.value.trim() || state.index === null) return;
+    send({ do: "class", name: name.value });
+    name.value = "";
+    root.focus({ preventScroll: true });
+  }
+
+  function onKey(e) {
+    if (!state || e.ctrlKey || e.metaKey || e.altKey) return;
+    if (e.target === name) { if (e.key === "Enter") addClass(); e.stopPropagation(); return; }
+    const key = e.key.toLowerCase(), k = state.classes.findIndex((c) => c.key === key);
+    if (k >= 0 && state.index !== null) { if (!e.repeat) send({ do: "label", label: k }); }
+    else if (key === "s" && state.index !== null) { if (!e.repeat) send({ do: "skip" }); }
+    else if (key === "backspace") { if (!e.repeat) send({ do: "undo" }); }
+    else if (key === "?") { guesses = !guesses; show(state); }
+    else return;
+    e.preventDefault();
+    e.stopPropagation();         // a notebook has keys of its own
+  }
+
+  root.addEventListener("keydown", onKey);
+  skip.onclick = () => send({ do: "skip" });
+  undo.onclick = () => send({ do: "undo" });
+  guess.onclick = () => { guesses = !guesses; show(state); };
+  add.onclick = addClass;
+  model.on("msg:custom", show);
+  send({ do: "look" });
+  return () => clearTimeout(timer);
 }
+
+export default { render };

@@ -143,7 +143,7 @@ def shared_log_probs(
     T:int=20, # samples: masks shared by all inputs
     seed:int=0, # of the masks
     chunk:int|None=None, # inputs at a time; default: 64
-    late:bool=False, # leave dropout before the last convolution out?
+    late:bool=False, # a glance: leave dropout before the last convolution out?
     each=None, # function of the log-probabilities [B, T, C] of a chunk; default: themselves
 )->torch.Tensor: # log-probabilities, float32 [N, T, C]; or what `each` makes of them, [N, ...]
     "As `plain_log_probs`; what comes before the first dropout that samples is computed once"
@@ -168,7 +168,7 @@ def shares(
     net:nn.Module, # with consistent dropout
     x:torch.Tensor, # a few inputs, [n, ...]
     seed:int=0, # of the masks
-    late:bool=False, # leave dropout before the last convolution out?
+    late:bool=False, # a glance: leave dropout before the last convolution out?
 )->bool:
     "Is sharing exact for this network?"
     try: found = [f(net, x, 3, seed, late=late) for f in (plain_log_probs, shared_log_probs)]

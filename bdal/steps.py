@@ -29,7 +29,7 @@ from .record import FORMAT, PROTOCOL, Record, header, last_accuracy, trial_in_wo
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'check_new', 'check_sampling', 'check_net', 'layers_in_words', 'net_in_words', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'person', 'now', 'run_trial', 'round_line', 'grown', 'kappa']
+__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'check_new', 'check_sampling', 'check_net', 'layers_in_words', 'net_in_words', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'now', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -417,17 +417,17 @@ class Learner:
         self.pool = Pool(x, start, classes, copy=data is None)
         self.protocol.check_sizes(len(self.pool.labelled) or 1, len(self.pool.x))
         few = self.pool.inputs(torch.arange(min(1000, len(self.pool.x))))
-        self.test = held_out(test, test_parts, few.shape[1:], self.pool.classes)
-        self.targets = as_targets(targets, few.shape[1:])
+        shape, C = tuple(few.shape[1:]), self.pool.classes
+        self.test, self.targets = held_out(test, test_parts, shape, C), as_targets(targets, shape)
         warn_if_large(x=few, test=self.test and self.test.x[:1000])
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        shape, C = tuple(few.shape[1:]), self.pool.classes
         self.net_of_seed = net or partial(default_net, C, self.protocol.p, shape)
         example = check_net(self.net_of_seed, few[:2], C, self.protocol, self.device)
         self.trained, self.earlier = Trained(), Trained() # networks of this round and of the last
         self.kappas, self.progress = dict[int, float](), Progress() # agreement, a round
         self.row, self.scores_N = dict[str, Any](), torch.tensor([]) # the open question, and its scores
-        self.asking, self.begun_with, self.answers = False, C, Answers(self.pool.known, C) # what was said so far
+        self.asking, self.begun_with = False, C # is a question being computed? C at the start
+        self.answers = Answers(self.pool.known, C) # what was said so far
         self.record.start(self._header(example, data))
         self._replay()
 
@@ -686,6 +686,13 @@ def _told(self:Learner, idx, labels):
     last = [rounds[-1].get(k, [])[-len(idx):] for k in ("indices", "labels")] if rounds else []
     return last == [idx, labels] and idx != []
 
+@patch
+def _checked(self:Learner, idx, labels):
+    "The same, each int64 [n]; an error for what cannot be labelled so, by all that is said now"
+    pool = copy.copy(self.pool)
+    pool.hold(self.answers.known, self.answers.classes)
+    return pool.checked(idx, labels)
+
 # %% ../nbs/03_steps.ipynb #f3b08f68
 @patch
 def _ask(self:Learner, progress):
@@ -699,13 +706,13 @@ def _ask(self:Learner, progress):
 @patch
 def _close(self:Learner):
     "All of a question has been answered: the next round; or, where all was skipped, another question"
-    if self._waiting(): self.tell(); return
+    if self.waiting(): self.tell(); return
     self.record.note(dict(event="ask", round=len(self.record.rounds)))
     self.row = {}
     self._replay()
 
 @patch
-def _waiting(self:Learner):
+def waiting(self:Learner):
     "Labels that were told one at a time in the open round: index -> label"
     return {i: c for i, c in self.answers.known.items() if self.pool.labels_N[i] < 0}
 
@@ -726,27 +733,6 @@ def ask(self:Learner,
             left = [i for i in self.row["indices"] if i not in self.answers.said]
             if left or not self.row["indices"]: return torch.tensor(left, dtype=torch.int64)
             self._close()   # all of them have been labelled or skipped
-
-# %% ../nbs/03_steps.ipynb #a0b1c2e1
-def person()->str: # empty: not known
-    "Who is at the keyboard: the name of the account"
-    try: return getpass.getuser()
-    except (KeyError, OSError, ImportError): return ""
-
-@patch
-def _note(self:Learner, event, by, **what):
-    "Write an event; where a question is open, freeze first what its network knows"
-    r = len(self.record.rounds)
-    if (self.row or self.asking) and not self.answers.opened: self.record.note(dict(event="ask", round=r))
-    self.record.note(dict(event=event, round=r, **what, when=now(), by=person() if by is None else by))
-    self._replay()
-
-@patch
-def _checked(self:Learner, idx, labels):
-    "The same, each int64 [n]; an error for what cannot be labelled so, by all that is said now"
-    pool = copy.copy(self.pool)
-    pool.hold(self.answers.known, self.answers.classes)
-    return pool.checked(idx, labels)
 
 # %% ../nbs/03_steps.ipynb #7d50e092
 GO_ON = "to go on, begin another record, with a larger n_final or none and start=learner.known"
@@ -769,7 +755,7 @@ def tell(self:Learner,
         if self.record.complete: raise RuntimeError(f"the trial is complete; {GO_ON}")
         if not self.row: raise RuntimeError("nothing has been asked in this round; call ask() first")
         idx, labels = self._checked(idx, labels)
-        new = {**self._waiting(), **dict(zip(idx.tolist(), labels.tolist()))}
+        new = {**self.waiting(), **dict(zip(idx.tolist(), labels.tolist()))}
         if not new: raise ValueError("no labels were told; give at least one")
         told = dict(indices=list(new), scores=as_scores(self.scores_N[list(new)]), labels=list(new.values()))
         self.record.append({**self.row, **told, **({} if by is None else dict(when=now(), by=by))})
@@ -855,6 +841,20 @@ def round_line(
     elif labels is not None: parts.append("end")
     return "  ".join(parts)
 
+# %% ../nbs/deeper/answers.ipynb #a0b1c2e1
+def person()->str: # empty: not known
+    "Who is at the keyboard: the name of the account"
+    try: return getpass.getuser()
+    except (KeyError, OSError, ImportError): return ""
+
+@patch
+def _note(self:Learner, event, by, **what):
+    "Write an event; where a question is open, freeze first what its network knows"
+    r = len(self.record.rounds)
+    if (self.row or self.asking) and not self.answers.opened: self.record.note(dict(event="ask", round=r))
+    self.record.note(dict(event=event, round=r, **what, when=now(), by=person() if by is None else by))
+    self._replay()
+
 # %% ../nbs/deeper/answers.ipynb #a0b1c2e2
 @patch
 def label(self:Learner,
@@ -906,9 +906,8 @@ def correct(self:Learner,
         if len(idx) != len(labels):
             raise ValueError(f"{len(idx)} indices and {len(labels)} labels; give one label an index")
         if bad := [c for c in labels if not 0 <= c < C]:
-            raise ValueError(
-                f"a label is {bad[0]}; with {C} classes give 0 to {C - 1}, or call add_class() first"
-            )
+            raise ValueError(f"a label is {bad[0]}; with {C} classes give 0 to {C-1}, "
+                             "or call add_class() first")
         if bad := [i for i in idx if i not in self.answers.known]:
             raise ValueError(f"index {bad[0]} has no label to correct; give labelled ones, or tell() it")
         new = {i: c for i, c in zip(idx, labels) if self.answers.known[i] != c}
@@ -942,8 +941,8 @@ def grown(
     name, old = next(((n, m) for n, m in reversed(linear.items()) if m.out_features == classes), ("", None))
     if old is None:
         raise ValueError(
-            f"the network has no linear layer with {classes} outputs within it, so it cannot get "
-            f"{more}; begin another record with classes={more} and start=learner.known"
+            f"the network has no linear layer with {classes} outputs within it, so it "
+            f"cannot get {more}; begin another record with classes={more} and start=learner.known"
         )
     new = nn.Linear(old.in_features, more, old.bias is not None).to(old.weight)
     with torch.no_grad():
@@ -974,9 +973,8 @@ def kappa(
     "Cohen's kappa"
     C = int(max(a.max(), b.max())) + 1
     seen = (a == b).double().mean()
-    chance = (torch.bincount(a, minlength=C) / len(a)).double() @ (
-        torch.bincount(b, minlength=C) / len(b)
-    ).double()
+    share_a, share_b = (torch.bincount(v, minlength=C).double()/len(v) for v in (a, b))
+    chance = share_a @ share_b
     return 1. if chance >= 1 - 1e-9 else float((seen - chance)/(1 - chance))
 
 # %% ../nbs/deeper/answers.ipynb #a0b1c3b4
@@ -986,9 +984,8 @@ def _votes(self:Learner, trained):
     p, N = self.protocol, len(self.pool.x)
     some = torch.randperm(N, generator=stream(p.seed, "agreement"))[:1000].sort().values
     masks = derive_seed(p.seed, "masks", trained.round)
-    return mean_log_probs(
-        mc_log_probs(trained.net, self.pool.inputs(some), p.T, masks, dtype=self.dtype)
-    ).argmax(-1)
+    log_probs = mc_log_probs(trained.net, self.pool.inputs(some), p.T, masks, dtype=self.dtype)
+    return mean_log_probs(log_probs).argmax(-1)
 
 @patch
 def _last(self:Learner, r):
@@ -1008,7 +1005,7 @@ def _last(self:Learner, r):
 def agreement(self:Learner)->float: # 1: they agree; 0: as much as chance; NaN: there are no two
     "Cohen's kappa of the last two networks, on up to 1,000 images that are the same in all rounds"
     r = len(self.record.rounds) - self.record.complete
-    if r < 1: return math.nan
+    if r == 0: return math.nan
     if r not in self.kappas:
         try: self.kappas[r] = kappa(self._votes(self._last(r - 1)), self._votes(Trained(r, self.net)))
         except RuntimeError: return math.nan   # a round of the beginning, without a network
@@ -1023,10 +1020,88 @@ def when_to_stop(self:Learner)->str:
     last = [self.kappas[k] for k in range(r - 2, r + 1) if k in self.kappas]
     text = f"The last two networks agree with a kappa of {now:.2f}"
     if len(last) < 3 or sum(last)/3 < .99:
-        return (
-            f"{text}: labels still change what the network says, label on (stop when three rounds have 0.99)."
-        )
-    return f"{text}, and {sum(last) / 3:.3f} on average of three: more labels change little, you may stop."
+        return f"{text}: labels still change what the network says, label on; stop at 0.99."
+    return f"{text},"\
+           f" and {sum(last)/3:.3f} as the mean of three rounds: more labels change little, you may stop."
+
+# %% ../nbs/deeper/answers.ipynb #a0b1c3c1
+def as_csv(
+    rows, # lists of cells, the first are the names
+)->bytes: # UTF-8
+    "A table as a file of comma-separated values"
+    csv.writer(file := io.StringIO(), lineterminator="\n").writerows(rows)
+    return file.getvalue().encode()
+
+@patch
+def labels_table(self:Learner, files, names)->list:
+    "Lists of file, label, round, when, by whom"
+    return [["file", "label", "round", "when", "by"],
+            *([files[i], names[s.label], "start" if s.round is None else s.round, s.when, s.by]
+              for i, s in self.answers.said.items() if s.label != SKIPPED)]
+
+@patch
+def predictions_table(self:Learner, files, names)->list:
+    "Lists of file, what was said of it, prediction, probabilities, entropy, mutual information"
+    p, net, rows = self.protocol, self.net, []
+    masks, said = derive_seed(p.seed, "masks", self.trained.round), self.answers.said
+    names = names[:self.pool.classes]   # a class that was added since has no output yet
+    for idx in torch.arange(len(self.pool.x)).split(1000):
+        log_probs = mc_log_probs(net, self.pool.inputs(idx), p.T, masks, dtype=self.dtype)
+        mean = mean_log_probs(log_probs).exp()
+        unsure = [SCORES[k](log_probs) for k in ("entropy", "bald")]
+        for i, probs, h, mi in zip(idx.tolist(), mean.tolist(), *(u.tolist() for u in unsure)):
+            state = "" if i not in said else "skipped" if said[i].label == SKIPPED else "labelled"
+            numbers = [f"{q:.6f}" for q in (*probs, h, mi)]
+            rows.append([files[i], state, names[probs.index(max(probs))], *numbers])
+    heads = [f"p_{c}" for c in names] + ["predictive_entropy", "mutual_information"]
+    return [["file", "state", "prediction", *heads], *rows]
+
+# %% ../nbs/deeper/answers.ipynb #a0b1c3c2
+CARD = """# What these files are
+
+A classifier with {C} classes ({classes}), made with bdal {version} by Bayesian deep active learning.
+
+- `labels.csv`: {n} labels that a person gave: file, label, round, when (UTC), by whom
+- `predictions.csv`: of all {N} inputs, the mean probabilities of {T} sampled networks, their
+  predictive entropy and mutual information, nat; `state` says which were labelled or skipped
+- `weights.pt`: the network's weights, {net}
+
+How it was made: {trial}. Trained on {n_net} labels; accuracy on record: {accuracy}. {stop}
+
+To load the weights, `net` is made by the function that made it for the learner, and then:
+
+    import torch
+    net.load_state_dict(torch.load("weights.pt", weights_only=True))
+    net.eval()
+
+The labelled inputs were chosen, not drawn at random: shares of classes in `labels.csv` are not those of all inputs.
+"""
+
+@patch
+def export(self:Learner,
+    folder, # to write into; it is made
+    files=None, # name of each input, [N]; default: its index
+    classes=None, # names of the classes; default: their numbers
+)->Path: # the folder
+    "labels.csv, predictions.csv, weights.pt and README.md, which says what they are and how to load them"
+    with self.record.lock: self._catch_up()
+    folder, N, C = Path(folder), len(self.pool.x), self.answers.classes
+    files = list(map(str, range(N) if files is None else files))
+    if len(files) != N: raise ValueError(f"{len(files)} files and {N} inputs; give one name an input")
+    names = list(map(str, range(self.begun_with) if classes is None else classes))[:C]
+    names += [name or str(C) for name in self.answers.names[len(names) - self.begun_with:]]
+    if len(names) != C: raise ValueError(f"{len(names)} names and {C} classes; give one name a class")
+    said = dict(C=C, classes=", ".join(names), version=self.record.header["versions"]["bdal"], N=N,
+                n=len(self.answers.known), T=self.protocol.T,
+                trial=trial_in_words(self.record.header["config"]),
+                net=self.record.header["config"]["net"], accuracy=last_accuracy(self.record.rounds),
+                stop=self.when_to_stop(), n_net=len(self.pool.labelled))
+    write_whole(folder/"predictions.csv", as_csv(self.predictions_table(files, names)))
+    write_whole(folder/"labels.csv", as_csv(self.labels_table(files, names)))
+    torch.save(self.net.state_dict(), file := io.BytesIO())
+    write_whole(folder/"weights.pt", file.getvalue())
+    write_whole(folder/"README.md", CARD.format(**said).encode())
+    return folder
 
 # %% ../nbs/deeper/old_names.ipynb #f3053abf
 from bdal.curves import moved
