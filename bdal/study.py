@@ -224,9 +224,7 @@ class Parameters:
     T:int = 5 # networks sampled by MC dropout
     posterior:str = "dropout" # whose T networks are asked: dropout, "ensemble 5" or laplace
     recipe:str = "plain" # how to train: plain, or augmented; the next two say what differs from it
-    p: list = field(
-        default_factory=list
-    )  # dropout after each layer but the last, three numbers; empty: the recipe's
+    p:list = field(default_factory=list) # dropout after each layer but the last; empty: the recipe's
     schedule:str = "" # length of a training: "steps S", "epochs E" or "heuristic"; empty: the recipe's
     seed:int = 0 # of the trial
     out:str = "" # file for the trial's record, JSON lines; empty: in memory
