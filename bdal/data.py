@@ -133,7 +133,7 @@ def as_inputs(
             f"{name} has NaN or infinite values in {len(bad)} of {len(x)} inputs, "
             f"the first at index {bad[0] if index is None else index[bad[0]]}; repair or drop them"
         )
-    if given.dtype == torch.uint8 and index is None: warn_if_dark(name, float(x.max()))
+    if given.dtype == torch.uint8 and index is None and x.numel(): warn_if_dark(name, float(x.max()))
     x = x.contiguous()
     return x.clone() if copy and x.data_ptr() == given.data_ptr() else x
 
@@ -150,7 +150,7 @@ def as_pool(
             f"{name} has shape {list(x.shape)} and type {x.dtype}; "
             "a memory-mapped pool needs [N, D], [N, H, W] or [N, channels, H, W], uint8 or float32"
         )
-    if x.dtype == np.uint8: warn_if_dark(name, float(x[:1000].max())/255)
+    if x.dtype == np.uint8 and x.size: warn_if_dark(name, float(x[:1000].max())/255)
     return x
 
 def take(

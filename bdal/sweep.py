@@ -28,7 +28,9 @@ _NOTEBOOK = re.compile(
 def _need(module, extra="dev"):
     "Import what only a sweep needs"
     from importlib import import_module
-    try: return import_module(module)
+    try:
+        import_module(module.split(".")[0])
+        return import_module(module)
     except ImportError as e:
         raise ImportError(f"a sweep needs {module.split('.')[0]} ({e}); "
                           f"install it: pip install -e '.[{extra}]' in a clone of the project") from e
