@@ -121,6 +121,7 @@ def _check_log_probs(log_probs):
         or not log_probs.is_floating_point()):
         raise ValueError("a score needs log-probabilities, a float tensor [N, T, C]; "
                          f"this is {getattr(log_probs, 'shape', type(log_probs))}")
+    if log_probs.shape[-1] < 2: raise ValueError("these are log-probabilities of one class; give two or more")
     rough = log_probs.dtype.itemsize < 4
     log_probs = log_probs.float() if rough else log_probs
     off = (log_probs.logsumexp(-1).abs() > 2e-2) | log_probs.isnan().any(-1)

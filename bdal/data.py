@@ -766,6 +766,8 @@ class Pool:
         if len(start) != 2:
             raise ValueError("start is missing, or no pair; "
                              "give (indices, labels) of a few images of each class")
+        if type(classes) not in (int, np.int64, type(None)):
+            raise ValueError(f"classes is {classes!r:.60}; give their number, such as 2")
         self.x, labels = as_pool(x, copy=copy), as_labels(start[1])
         if not len(labels) and not classes:
             raise ValueError("start is empty; "
@@ -794,8 +796,13 @@ class Pool:
     @property
     def unlabelled(self)->torch.Tensor: # int64, ascending
         return (self.labels_N < 0).nonzero().flatten()
-    def __len__(self): return len(self.x) - len(self._state[0])
-    def __repr__(self): return f"Pool: {len(self._state[0]):,} labelled, {len(self):,} unlabelled"
+
+# %% ../nbs/00_data.ipynb #540a5915
+@patch
+def __len__(self:Pool): return len(self.x) - len(self._state[0]) # how many are unlabelled
+
+@patch
+def __repr__(self:Pool): return f"Pool: {len(self._state[0]):,} labelled, {len(self):,} unlabelled"
 
 # %% ../nbs/00_data.ipynb #7c9a1f52
 @patch

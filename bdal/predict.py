@@ -20,7 +20,7 @@ __all__ = ['mc_log_probs', 'mean_log_probs', 'measure', 'Evaluation', 'evaluate'
 
 # %% ../nbs/01b_prediction.ipynb #1b83f111
 def _finite(log_probs):
-    if torch.isfinite(log_probs).all(): return log_probs.cpu()
+    if not log_probs.isnan().any() and (log_probs < math.inf).all(): return log_probs.cpu() # -inf: a class ruled out
     raise FloatingPointError("the network gives NaN or infinite logits: training has diverged; "
                              "lower the learning rate")
 
@@ -43,6 +43,8 @@ def mc_log_probs(
         drawn:Any = net.sampled_log_probs
         return drawn(x, T, seed, chunk, dtype, checked)
     with undisturbed(), consistent_for_now(net) as net:
+        if any(getattr(m, "p", 0) == 1 for m in net.modules() if isinstance(m, nn.Dropout)):
+            raise ValueError("a dropout with p = 1 drops everything; give p below 1")
         why_not = cannot_thin(net)
         if fast and not why_not: return thinned_log_probs(net, x, T, seed, chunk, dtype, late, checked)
         few = x[:2].to(next(net.parameters()).device)
@@ -70,7 +72,7 @@ def measure(
     confidence, predicted = probs.max(-1)
     right = (predicted == y).float()
     bin = (confidence * bins).long().clamp_max(bins - 1)
-    gap = torch.zeros(bins).index_add(0, bin, confidence - right)
+    gap = torch.zeros(bins, dtype=probs.dtype).index_add(0, bin, confidence - right.to(probs.dtype))
     return dict(accuracy=right.double().mean().item(), nll=F.nll_loss(log_probs.double(), y).item(),
                 ece=(gap.abs().sum() / len(y)).item(),
                 brier=(probs - F.one_hot(y, probs.shape[-1])).square().sum(-1).mean().item())
