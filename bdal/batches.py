@@ -59,7 +59,7 @@ def batch_bald(
     generator:torch.Generator, # breaks ties, draws configurations
     configurations:int=10_000, # how many at most; up to C^(K-1) are needed to be exact
 )->torch.Tensor: # K positions, in the order of choice
-    "Greedily the batch that tells most about which network is right (Kirsch et al. 2019, sections 3 and 4)"
+    "Greedily the batch that tells most about which network is right (BatchBALD: Kirsch et al. 2019)"
     N, T, C = log_probs_N_T_C.shape
     p_N_T_C = log_probs_N_T_C.float().exp().clamp_min_(1e-30)
     each_N = torch.cat([-(p*p.log()).sum(-1).mean(1) for p in p_N_T_C.split(4096)])
@@ -107,7 +107,7 @@ def badge(
     K:int, # batch size
     generator:torch.Generator, # draws the centres
 )->torch.Tensor: # K positions, in the order of choice
-    "k-means++ on the gradients of the last layer (Ash et al. 2020, algorithm 1)"
+    "k-means++ on the gradients of the last layer (Ash et al. 2020)"
     p_N_C, h_N_D = log_probs_N_T_C.double().exp().mean(1), _float64(features_N_D, "features_N_D")
     a_N_C = p_N_C - torch.nn.functional.one_hot(p_N_C.argmax(1), p_N_C.shape[1])
     length_N = a_N_C.square().sum(1) * h_N_D.square().sum(1)
@@ -128,7 +128,7 @@ def k_center(
     K:int, # batch size
     generator:torch.Generator, # breaks ties
 )->torch.Tensor: # K positions, in the order of choice
-    "Greedily the image farthest from all centres (k-center greedy: Sener & Savarese 2018, algorithm 1)"
+    "Greedily the image farthest from all centres (k-center greedy: Sener & Savarese 2018)"
     x_N_D, known_M_D = _float64(features_N_D, "features_N_D"), _float64(known_M_D, "known_M_D")
     middle = x_N_D.mean(0)   # distances are the same, and squares smaller
     x_N_D, known_M_D = x_N_D - middle, known_M_D - middle
@@ -153,7 +153,7 @@ def epig(
     log_probs_N_T_C:torch.Tensor, # log-probabilities
     target_log_probs_M_T_C:torch.Tensor, # of inputs like those to be predicted, by the same T networks
 )->torch.Tensor: # nat, [N], in [0, log min(T, C)]
-    "What a label tells about the labels of others, on average (Bickford Smith et al. 2023, equation 5)"
+    "What a label tells about the labels of others, on average (EPIG: Bickford Smith et al. 2023)"
     (N, T, C), M = log_probs_N_T_C.shape, len(target_log_probs_M_T_C)
     p_N_T_C, q_M_T_C = (x.exp().clamp_min(1e-18) for x in (log_probs_N_T_C, target_log_probs_M_T_C))
     q_T_MC = q_M_T_C.transpose(0, 1).reshape(T, M*C) / T

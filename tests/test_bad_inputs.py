@@ -15,7 +15,9 @@ from conftest import ROOT
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bdal.data import Data, mnist, unpack_mnist
+from bdal.acquisition import SCORES
+from bdal.data import Data, Pool, mnist, unpack_mnist
+from bdal.predict import mc_log_probs
 from bdal.record import Record
 from bdal.steps import Protocol, run_trial
 from bdal.study import check_parameters
@@ -212,3 +214,22 @@ def test_a_text_stays_a_text(value):
     papermill = pytest.importorskip("papermill.translators")
     module = ast.parse(papermill.PythonTranslator.codify({"score": value}))
     assert len(module.body) == 1 and ast.literal_eval(module.body[0].value) == value
+
+
+@pytest.mark.parametrize("classes", [["cat", "dog"], "3", 2.0, True, ("a", "b")])
+def test_classes_are_counted_and_not_named(classes):
+    with pytest.raises(ValueError, match="give their number"):
+        Pool(torch.zeros(5, 1, 4, 4), ([0, 1], [0, 1]), classes)
+
+
+@pytest.mark.parametrize("layer", [torch.nn.Dropout(1.0), torch.nn.Dropout1d(1.0), torch.nn.Dropout2d(1.0)])
+def test_a_dropout_that_drops_everything_is_named(layer):
+    net = torch.nn.Sequential(torch.nn.Linear(4, 3), layer, torch.nn.Linear(3, 2))
+    with pytest.raises(ValueError, match="p = 1 drops everything"):
+        mc_log_probs(net, torch.rand(3, 4), T=2)
+
+
+@pytest.mark.parametrize("score", ["margin", "entropy", "bald", "variation_ratios"])
+def test_one_class_is_nothing_to_choose_from(score):
+    with pytest.raises(ValueError, match="of one class"):
+        SCORES[score](torch.zeros(3, 2, 1))
