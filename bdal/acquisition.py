@@ -6,9 +6,10 @@
 from __future__ import annotations
 import difflib, functools, inspect, math, warnings
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import NamedTuple
 import torch
-from .data import stream
+from .data import as_indices, stream
 
 # %% auto #0
 __all__ = ['SCORES', 'SELECTORS', 'NEEDS', 'needs', 'provide', 'lookup', 'score', 'random', 'entropy', 'least_confidence',
@@ -319,6 +320,16 @@ class Batch(NamedTuple):
     indices:torch.Tensor # int64 [K]
     scores:torch.Tensor # [K], NaN where there are none
 
+def _check_choice(N, K, coldness, seed):
+    def is_a(kind, v): return isinstance(v, kind) and not isinstance(v, bool)
+    if not N: raise ValueError("there is nothing to choose from; give at least one score")
+    if not is_a(Integral, K): raise ValueError(f"K is {K!r}; give a whole number from 1 to {N:,}")
+    if not 1 <= K <= N: raise ValueError(f"K is {K}; choose from 1 to {N:,}, the size of the pool")
+    if not is_a(Real, coldness) or not 0 < coldness < math.inf:
+        raise ValueError(f"coldness is {coldness!r}; give a positive number")
+    if not is_a((Integral, torch.Generator), seed):
+        raise ValueError(f"seed is {seed!r}; give a whole number or a torch.Generator")
+
 def _check_scores(scores_N, pool_idx):
     flat = torch.is_tensor(scores_N) and scores_N.ndim == 1
     if not flat or pool_idx is not None and pool_idx.shape != scores_N.shape:
@@ -352,10 +363,10 @@ def acquire(
     choose = lookup(SELECTORS, selector, "selector")
     for name in given: lookup(NEEDS, name, "thing to give to a selector,")
     if scores_N is None: N = len(next((v for k, v in given.items() if "_N" in k and v is not None), ()))
-    else: N = len(scores_N)
-    if not 1 <= K <= N: raise ValueError(f"K is {K}; choose from 1 to {N:,}, the size of the pool")
-    if not 0 < coldness < math.inf: raise ValueError(f"coldness is {coldness}; give a positive number")
-    if scores_N is not None: _check_scores(scores_N, pool_idx)
+    else:
+        _check_scores(scores_N, pool_idx := None if pool_idx is None else as_indices(pool_idx))
+        N = len(scores_N)
+    _check_choice(N, K, coldness, seed)
     generator = seed if isinstance(seed, torch.Generator) else stream(seed, "ties")
     at = provide(choose, scores_N=None if scores_N is None else scores_N.cpu(), K=K, coldness=coldness,
                  generator=generator, **given,

@@ -22,7 +22,7 @@ from .pictures import as_array, picture_files, read_pictures, read_to_disk, stac
 __all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'check_given', 'warn_if_dark', 'as_inputs', 'as_pool', 'take',
            'as_names', 'as_pair', 'items_of', 'names_of', 'as_html', 'Data', 'warn_if_apart', 'are_classes',
            'set_aside', 'warn_of_pictures', 'bdal_home', 'write_whole', 'unpack_mnist', 'mnist', 'show_images',
-           'torchvision_data', 'repeated', 'balanced_start', 'as_labels', 'as_indices', 'Pool']
+           'torchvision_data', 'repeated', 'as_labels', 'as_indices', 'as_part', 'balanced_start', 'Pool']
 
 # %% ../nbs/00_data.ipynb #2427b86e
 def derive_seed(
@@ -546,7 +546,8 @@ _MNIST = { # file: (SHA-256 packed, SHA-256 unpacked)
 
 def bdal_home()->Path:
     "The folder for data: the environment variable BDAL_HOME, or ~/.cache/bdal"
-    return Path(os.environ.get("BDAL_HOME") or "~/.cache/bdal").expanduser()
+    try: return Path(os.environ.get("BDAL_HOME") or "~/.cache/bdal").expanduser()
+    except RuntimeError as e: raise OSError(f"{e}; set BDAL_HOME to a folder that you may write") from e
 
 def write_whole(
     path:Path, # file
@@ -695,6 +696,41 @@ def repeated(
                 data.x_test, data.y_test, data.classes, data.start_among, data.test_parts,
                 data.files and data.files*times, data.test_files)
 
+# %% ../nbs/00_data.ipynb #3f1c20aa
+def as_labels(
+    labels, # class numbers, [n]: array, tensor or list
+)->torch.Tensor: # int64 [n]
+    "Labels as int64; names and fractions are refused"
+    found = labels.detach().cpu().numpy() if torch.is_tensor(labels) else np.asarray(labels)
+    kind = found.dtype.kind
+    whole = kind in "biu" or kind == "f" and ((abs(found) < 2**53) & (np.trunc(found) == found)).all()
+    if found.size and (not whole or found.max() >= 2**63):
+        raise ValueError(f"labels are {found.ravel()[:5].tolist()}; give class numbers, counted from 0")
+    return torch.as_tensor(found.astype(np.int64)).flatten()
+
+def as_indices(
+    idx, # whole numbers, [K]: array, tensor or list
+)->torch.Tensor: # int64 [K]
+    "Indices as int64; fractions and masks are refused"
+    given = idx.cpu().numpy() if torch.is_tensor(idx) else np.asarray(idx)
+    if given.size and (given.dtype.kind not in "iuf" or (given != np.trunc(given)).any()):
+        raise ValueError(f"indices are {given.ravel()[:5].tolist()}; "
+                         "give whole numbers, which a mask has in mask.nonzero()")
+    return torch.as_tensor(given.astype(np.int64)).flatten()
+
+# %% ../nbs/00_data.ipynb #3f1c20ab
+def as_part(
+    among, # indices, or a mask [N], of what counts; none: all
+    N:int, # inputs in the full set
+)->torch.Tensor: # int64
+    "A part of the full set"
+    if among is None: return torch.arange(N)
+    mask = among.cpu().numpy() if torch.is_tensor(among) else np.asarray(among)
+    idx = as_indices(np.flatnonzero(mask) if mask.dtype == bool and mask.shape == (N,) else among)
+    if len(idx) and not (0 <= idx.min() and idx.max() < N):
+        raise ValueError(f"indices go from {idx.min()} to {idx.max()}; give 0 to {N - 1}")
+    return idx
+
 # %% ../nbs/00_data.ipynb #38fee436
 def balanced_start(
     y, # labels, int64 [N]
@@ -703,13 +739,14 @@ def balanced_start(
     among=None, # only these indices may be drawn; none: all
 )->torch.Tensor: # int64 [per_class * C], indices into the full set
     "The same number of random images of each class that there is (EMNIST's letters are counted from 1)"
-    y = torch.as_tensor(y)
+    y = as_labels(y)
     if not len(y) or y.max() < 0:
         raise ValueError(
             "there are no labels to draw a start set from; label some of each class: Learner(start=(indices, labels))"
         )
-    if per_class < 1: raise ValueError(f"per_class is {per_class}; give 1 or more")
-    among = torch.arange(len(y)) if among is None else torch.as_tensor(among)
+    if isinstance(per_class, bool) or not isinstance(per_class, (int, np.integer)) or per_class < 1:
+        raise ValueError(f"per_class is {per_class!r}; give a whole number from 1, or 1 or more images")
+    among = as_part(among, len(y))
     order, start = among[torch.randperm(len(among), generator=stream(seed, "start"))], []
     for c in range(int(y.max()) + 1):
         if not (y == c).any(): continue
@@ -732,28 +769,6 @@ def start(self:Data,
     idx = balanced_start(self.y, per_class, seed, self.start_among)
     return idx, self.y[idx]
 
-# %% ../nbs/00_data.ipynb #3f1c20aa
-def as_labels(
-    labels, # class numbers, [n]: array, tensor or list
-)->torch.Tensor: # int64 [n]
-    "Labels as int64; names and fractions are refused"
-    found = labels.cpu().numpy() if torch.is_tensor(labels) else np.asarray(labels)
-    kind = found.dtype.kind
-    whole = kind in "biu" or kind == "f" and ((abs(found) < 2**53) & (np.trunc(found) == found)).all()
-    if found.size and not whole:
-        raise ValueError(f"labels are {found.ravel()[:5].tolist()}; give class numbers, counted from 0")
-    return torch.as_tensor(found.astype(np.int64)).flatten()
-
-def as_indices(
-    idx, # whole numbers, [K]: array, tensor or list
-)->torch.Tensor: # int64 [K]
-    "Indices as int64; fractions and masks are refused"
-    given = idx.cpu().numpy() if torch.is_tensor(idx) else np.asarray(idx)
-    if given.size and (given.dtype.kind not in "iuf" or (given != np.trunc(given)).any()):
-        raise ValueError(f"indices are {given.ravel()[:5].tolist()}; "
-                         "give whole numbers, which a mask has in mask.nonzero()")
-    return torch.as_tensor(given.astype(np.int64)).flatten()
-
 # %% ../nbs/00_data.ipynb #e8fc23b4
 class Pool:
     "All inputs, which of them are labelled, and as what; indices always count in the full set"
@@ -763,7 +778,7 @@ class Pool:
         classes:int|None=None, # C; default: one more than the largest label of `start`
         copy:bool=True, # of inputs in the memory, so that what becomes of `x` does not matter?
     ):
-        if len(start) != 2:
+        if not hasattr(start, "__len__") or len(start) != 2:
             raise ValueError("start is missing, or no pair; "
                              "give (indices, labels) of a few images of each class")
         if type(classes) not in (int, np.int64, type(None)):

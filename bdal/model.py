@@ -12,7 +12,8 @@ from .data import seeded, stream
 
 # %% auto #0
 __all__ = ['draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'make_consistent', 'check_has_dropout',
-           'consistent', 'consistent_for_now', 'pass_once', 'n_early', 'sampling', 'split_front', 'plain_log_probs']
+           'consistent', 'consistent_for_now', 'pass_once', 'as_logits', 'n_early', 'sampling', 'split_front',
+           'plain_log_probs']
 
 # %% ../nbs/01_model.ipynb #d4e82e56
 def draw_masks(
@@ -95,6 +96,8 @@ def check_has_dropout(
     if not {type(m) for m in net.modules()} & {*_OURS, ConsistentDropout, ConsistentDropout2d}:
         raise ValueError(f"{type(net).__name__} has no dropout layer, so all its samples would be equal; "
                          "add nn.Dropout or nn.Dropout2d as a module")
+    if any(m.p >= 1 for m in net.modules() if isinstance(m, (*_OURS, ConsistentDropout))):
+        raise ValueError("a dropout with p = 1 drops everything; give p below 1")
 
 def consistent(
     net:nn.Module, # a network with dropout layers
@@ -108,7 +111,6 @@ def consistent(
                          "call make_consistent(net), which changes it in place") from e
     make_consistent(copied)
     return copied[0]
-
 
 # %% ../nbs/01_model.ipynb #b2e33b05
 @contextmanager
@@ -146,6 +148,15 @@ def pass_once(
     finally:
         for hook in hooks: hook.remove()
 
+# %% ../nbs/01_model.ipynb #ec1d7d9f
+def as_logits(
+    out, # of a network
+)->torch.Tensor: # float32, at least
+    "The logits that a network gives; an error for anything else"
+    if torch.is_tensor(out): return out.float()
+    raise TypeError(f"the network gives a {type(out).__name__}; let it give logits, [B, C]: a tensor, "
+                    "such as the first of a tuple, or .logits")
+
 # %% ../nbs/01_model.ipynb #ec1d7da0
 def n_early(
     net:nn.Module, # with consistent dropout
@@ -164,7 +175,7 @@ def sampling(
     late:bool=False, # leave dropout before the last convolution out?
 ):
     "Within the block `net` is T networks; the value is a function that switches to the t-th"
-    if T < 1: raise ValueError(f"T is {T}; draw at least one sample")
+    if T < 1 or T != int(T): raise ValueError(f"T is {T}; give a whole number, at least one sample")
     layers = [m for m in net.modules() if isinstance(m, ConsistentDropout)]
     def switch(t):
         for m in layers: m.t = t
@@ -214,7 +225,7 @@ def plain_log_probs(
             h, samples = front(x_B.to(device, copy=True)), []
             for t in range(T):
                 switch(t)
-                samples.append(rest(h.clone()).float().log_softmax(-1))   # a network may work in place
+                samples.append(as_logits(rest(h.clone())).log_softmax(-1))   # a network may work in place
                 if samples[0].ndim != 2:
                     raise ValueError(f"the network gives {list(samples[0].shape)} for {len(h)} inputs; "
                                      "it must give logits [B, C]")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 import torch.nn.functional as F
-from .data import undisturbed
+from .data import as_labels, undisturbed
 from .model import consistent_for_now, plain_log_probs
 from .probe import check_passes, shared_log_probs, shares
 from .thinning import cannot_thin, thinned_log_probs
@@ -36,15 +36,15 @@ def mc_log_probs(
     each=None, # function of the log-probabilities [B, T, C] of a chunk, such as a score; none: themselves
 )->torch.Tensor: # log-probabilities, float32 [N, T, C], on the CPU; or what `each` makes of them, [N, ...]
     "What each of T networks, drawn by MC dropout, says of each input (Gal & Ghahramani 2016)"
-    if chunk is not None and chunk < 1: raise ValueError(f"chunk is {chunk}; give 1 or more inputs")
+    if chunk is not None and (chunk < 1 or chunk != int(chunk)):
+        raise ValueError(f"chunk is {chunk}; give 1 or more inputs")
+    if not torch.is_tensor(x) or x.ndim < 2: raise ValueError("give inputs as a tensor, [N, ...]")
     if not len(x): raise ValueError("no inputs to predict; give at least one")
     def checked(log_probs): return each(_finite(log_probs)) if each else _finite(log_probs)
     if hasattr(net, "sampled_log_probs"):   # a posterior that draws its samples itself
         drawn:Any = net.sampled_log_probs
         return drawn(x, T, seed, chunk, dtype, checked)
     with undisturbed(), consistent_for_now(net) as net:
-        if any(getattr(m, "p", 0) == 1 for m in net.modules() if isinstance(m, nn.Dropout)):
-            raise ValueError("a dropout with p = 1 drops everything; give p below 1")
         why_not = cannot_thin(net)
         if fast and not why_not: return thinned_log_probs(net, x, T, seed, chunk, dtype, late, checked)
         few = x[:2].to(next(net.parameters()).device)
@@ -62,12 +62,25 @@ def mean_log_probs(
     "The logarithm of the samples' mean probability"
     return log_probs_N_T_C.logsumexp(1) - math.log(log_probs_N_T_C.shape[1])
 
+def _check_measured(log_probs, y):
+    "The labels, int64; an error for what cannot be measured"
+    y = as_labels(y)
+    if not torch.is_tensor(log_probs) or log_probs.ndim != 2 or len(log_probs) != len(y):
+        shapes = [list(getattr(o, "shape", [])) for o in (log_probs, y)]
+        raise ValueError(f"log-probabilities and labels are {shapes}; give [N, C] and [N], as many of both")
+    if len(y) and not (0 <= y.min() and y.max() < log_probs.shape[1]):
+        raise ValueError(f"labels go from {y.min()} to {y.max()}; give 0 to {log_probs.shape[1] - 1}")
+    if not (log_probs.float().logsumexp(1).abs() < .05).all():
+        raise ValueError("these are not log-probabilities; give log_softmax(logits), without NaN")
+    return y
+
 def measure(
     log_probs:torch.Tensor, # log-probabilities, [N, C]
     y:torch.Tensor, # labels, int64 [N]
     bins:int=15, # of the ECE
 )->dict: # accuracy, nll (nat), ece, brier
     "Accuracy, NLL, ECE (Guo et al. 2017) and Brier score of one prediction an input"
+    y = _check_measured(log_probs, y)
     probs = log_probs.exp()
     confidence, predicted = probs.max(-1)
     right = (predicted == y).float()

@@ -15,9 +15,9 @@ from .answers import Answers, check_events
 from .data import as_html
 
 # %% auto #0
-__all__ = ['FORMAT', 'PROTOCOL', 'SINCE', 'trial_in_words', 'last_accuracy', 'header', 'split_torn', 'is_whole', 'is_number',
-           'is_text', 'is_table', 'is_wholes', 'is_numbers', 'check_kinds', 'check_header', 'check_rows', 'host',
-           'all_hosts', 'in_effect', 'Record', 'lock_file']
+__all__ = ['FORMAT', 'PROTOCOL', 'SINCE', 'trial_in_words', 'last_accuracy', 'header', 'begins', 'as_path', 'split_torn',
+           'is_whole', 'is_number', 'is_text', 'is_table', 'is_wholes', 'is_numbers', 'check_kinds', 'check_header',
+           'check_rows', 'host', 'all_hosts', 'in_effect', 'Record', 'lock_file']
 
 # %% ../nbs/deeper/record.ipynb #d8df717d
 FORMAT = 1 # of the record; another number is another meaning
@@ -84,7 +84,22 @@ def header(
     )
 
 # %% ../nbs/deeper/record.ipynb #19f4c7d2
-_BEGIN = b'{"format": ' # a file that begins otherwise is not ours
+_BEGIN = b'{"format":' # a file that begins otherwise is not ours; spaces do not count
+
+def begins(
+    content:bytes, # of a file
+)->bool: # also true of a part of it
+    "Does it begin as a record does?"
+    start = content.lstrip()[:40].replace(b" ", b"")[:len(_BEGIN)]
+    return not content or bool(start) and _BEGIN.startswith(start)
+
+def as_path(
+    path, # of a record; "~" is the home folder
+)->Path:
+    "A path on this machine"
+    if "://" in str(path): raise ValueError(f"{path} is an address; give a path on this machine")
+    try: return Path(path).expanduser()
+    except RuntimeError as e: raise OSError(f"{path} cannot be found ({e}); give a whole path") from e
 
 def split_torn(
     content:bytes, # of a file of lines
@@ -189,7 +204,7 @@ class Record:
     def __init__(self,
         path:str|Path|None=None, # file; default: kept in memory only
     ):
-        self.path:Any = Path(path) if path else None
+        self.path:Any = as_path(path) if path else None
         self._file:Any = None            # open for writing, once started
         self.header:Any = None           # a dict, once started
         self.rounds = list[dict]()
@@ -207,10 +222,11 @@ class Record:
         def __getattr__(self, name:str)->Any: ...
 
     def _parse(self, content):
+        content = content.removeprefix(b"\xef\xbb\xbf")   # an editor's mark
         whole, self._torn = split_torn(content)
         try:
-            if not content.startswith(_BEGIN[:len(content)]): raise ValueError("it begins as no record does")
-            self.header, *rows = [json.loads(line) for line in whole.splitlines()] or [None]
+            if not begins(content): raise ValueError("it begins as no record does")
+            self.header, *rows = [json.loads(line) for line in whole.splitlines() if line.strip()] or [None]
             if self.header: check_header(self.header)
             self.rounds = in_effect([row for row in rows if "event" not in row], self.header)
             check_rows(self.rounds); check_events(rows)
@@ -310,6 +326,12 @@ def _open(self:Record):
 def close(self:Record)->None:
     "Let the file go"
     if self._file: self._file.close(); self._file = None
+
+@patch
+def __getstate__(self:Record): return {**vars(self), "_file": None, "lock": None} # in a pickle: to be read
+
+@patch
+def __setstate__(self:Record, state): vars(self).update(state, lock=threading.RLock())
 
 # %% ../nbs/deeper/record.ipynb #5c0e7f3a
 @patch

@@ -4,7 +4,7 @@
 
 # %% ../nbs/03_steps.ipynb #96b71103
 from __future__ import annotations
-import copy, csv, getpass, hashlib, io, math, re, time, warnings
+import copy, csv, getpass, hashlib, inspect, io, math, re, time, warnings
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -17,7 +17,7 @@ from torch.nn.parameter import is_lazy
 from fastcore.basics import patch
 from .data import Data, Pool, as_html, as_indices, as_inputs, as_labels, balanced_start
 from .data import derive_seed, seeded, stream, undisturbed, write_whole
-from .model import bayesian_cnn, consistent_for_now, make_consistent
+from .model import as_logits, bayesian_cnn, consistent_for_now, make_consistent
 from .probe import check_passes
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
@@ -29,7 +29,7 @@ from .record import FORMAT, PROTOCOL, Record, header, last_accuracy, trial_in_wo
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'check_new', 'check_sampling', 'check_net', 'layers_in_words', 'net_in_words', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'now', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv']
+__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_training', 'check_sampling', 'check_net', 'layers_in_words', 'net_in_words', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -66,10 +66,12 @@ def as_number(name, v, zero=False):
     return v if isinstance(v, (int, float)) else v.item()
 
 def check_dropout(p):
-    "A probability, or three"
+    "A probability, or three; numpy's too"
+    p = p.tolist() if isinstance(p, (np.ndarray, np.number)) else p
     ps = p if isinstance(p, (list, tuple)) else (p,)*3
-    if len(ps) != 3 or not all(isinstance(q, (int, float)) and 0 <= q < 1 for q in ps):
+    if len(ps) != 3 or not all(isinstance(q, (int, float, np.floating)) and 0 <= q < 1 for q in ps):
         raise ValueError(f"p is {p!r}; give a probability in [0, 1), or three")
+    return type(ps)(map(float, ps)) if any(isinstance(q, np.floating) for q in ps) else p
 
 def check_race(race, selector):
     "A share of the pool, as a number"
@@ -143,15 +145,19 @@ class Protocol:
     if TYPE_CHECKING:   # a method that is told below
         def __getattr__(self, name:str)->Any: ...
 
+    def __new__(cls, *_, **given):
+        for name in given: lookup(cls.__dataclass_fields__, name, "parameter")
+        return super().__new__(cls)
+
     def __post_init__(self):
         for name, value in lookup(RECIPES, self.recipe, "recipe").items():
             if getattr(self, name) is None: object.__setattr__(self, name, value)
         for name, registry in dict(score=SCORES, selector=SELECTORS, dtype=DTYPES, augment=AUGMENT).items():
             lookup(registry, getattr(self, name), name)
         schedule(self.schedule, 1)
-        check_dropout(self.p)
+        object.__setattr__(self, "p", check_dropout(self.p))
         for name, v in asdict(self).items():
-            if v is None: continue
+            if v is None and name not in ("K", "T", "seed", "coldness"): continue
             if name in ("K", "T", "batch", "seed", "n_final"):
                 v = as_whole(name, v, 0 if name == "seed" else 1)
             if name in ("coldness", "lr", "weight_decay"): v = as_number(name, v, zero=name == "weight_decay")
@@ -167,6 +173,7 @@ def check_sizes(self:Protocol,
 ):
     "Do the numbers fit the pool?"
     if not n_start: raise ValueError("start is empty; give (indices, labels) of a few images of each class")
+    if n_start >= N: raise ValueError(f"all {N:,} inputs are labelled, so nothing is left to ask; give more")
     if self.K > N - n_start:
         raise ValueError(f"K is {self.K:,}, and the pool holds {N - n_start:,} unlabelled images; "
                          f"choose K from 1 to {N - n_start:,}")
@@ -200,8 +207,24 @@ def cannot_take(x, error):
     last = x.ndim == 4 and x.shape[3] in (1, 3, 4) and min(x.shape[1:3]) > 4
     cure = ("channels come first: np.moveaxis(x, -1, 1)" if last
             else "net is a function seed -> module for such inputs")
+    if x.ndim == 4 and x.shape[1] == 1:
+        cure += (f". An array [N, {x.shape[2]}, {x.shape[3]}] is taken for pictures of one channel; "
+                 "for signals or sequences, let net begin with x.squeeze(1)")
     return f"the network cannot take inputs of shape {list(x.shape[1:])} ({error}); {cure}"
 
+def as_device(
+    device=None, # where to compute; default: CUDA if there is any, else the CPU
+)->torch.device:
+    "A device that is here"
+    try:
+        found = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.ones(1, device=found).add(1).item()
+        return found
+    except Exception as e:
+        why = str(e).splitlines()[0][:80]
+        raise ValueError(f"device {str(device)!r} cannot be used ({why}); give 'cpu', or leave it out") from e
+
+# %% ../nbs/03_steps.ipynb #1214a304
 def check_new(net_of_seed, net, seed, device):
     "Is the network a new one each time, with weights that only the seed decides?"
     again = new_net(net_of_seed, seed, 0, device)
@@ -215,6 +238,17 @@ def check_new(net_of_seed, net, seed, device):
             "net gives other weights when it is called again with the same seed, so a trial could not be "
             "replayed; draw them from torch's or numpy's global numbers, which are seeded"
         )
+    return again
+
+def check_training(net, x, classes):
+    "Can it be trained? Some networks give more than logits then"
+    if any(getattr(m, "sparse", False) is True for m in net.modules()):
+        raise ValueError("the network has sparse gradients, which AdamW cannot take; give sparse=False")
+    with torch.no_grad(), seeded(0, "check"): out = net.train()(x.clone())
+    if not torch.is_tensor(out) or list(out.shape) != [len(x), classes]:
+        what = getattr(out, "shape", type(out).__name__)
+        raise ValueError(f"the network gives {what} when it trains; "
+                         f"let it give logits, [B, {classes}], such as by aux_logits=False")
 
 # %% ../nbs/03_steps.ipynb #72b4c8e5
 def check_sampling(net, x, protocol, device):
@@ -249,16 +283,16 @@ def check_net(
             net = new_net(net_of_seed, protocol.seed, 0, device).eval()
             with torch.no_grad(): out = net(x[:1].clone().to(device))
         except Exception as e: raise ValueError(cannot_take(x, e)) from e
-        if not torch.is_tensor(out):
-            raise ValueError(
-                f"the network gives a {type(out).__name__}; let it give logits, [B, {classes}]: a tensor"
-            )
-        if list(out.shape) != [1, classes]:
+        if list(as_logits(out).shape) != [1, classes]:
             raise ValueError(
                 f"the network gives {list(out.shape)} for one input; give logits, [1, {classes}]: one a class"
             )
-        check_new(net_of_seed, net, protocol.seed, device)
+        if not torch.isfinite(out).all():
+            raise ValueError("the network gives NaN or infinite logits before it has learnt anything; "
+                             "give a finite number, such as -1e4, for a class that cannot be")
+        again = check_new(net_of_seed, net, protocol.seed, device)
         check_sampling(net, x, protocol, device)
+        check_training(again, x.to(device), classes)
         return net
 
 # %% ../nbs/03_steps.ipynb #854a5f7a
@@ -344,7 +378,7 @@ def held_out(
     if test is None:
         check_parts(parts, 0)
         return None
-    if len(test) != 2 or not len(test[0]):
+    if not isinstance(test, (tuple, list)) or len(test) != 2 or not len(test[0]):
         raise ValueError("test is empty, or no pair; give (x_test, y_test), or leave test out")
     x, y = as_inputs(test[0], "test"), as_labels(test[1])
     if len(x) != len(y):
@@ -363,8 +397,10 @@ def check_parts(
     n:int, # inputs in the test set
 )->dict: # the same, as tensors
     "Parts of a test set, each of them in it"
-    parts = {name: torch.as_tensor(idx) for name, idx in (parts or {}).items()}
-    if bad := [name for name, idx in parts.items() if not len(idx) or idx.max() >= n]:
+    parts = {name: as_indices(idx) for name, idx in (parts or {}).items()}
+    if odd := [name for name in parts if not isinstance(name, str) or not name]:
+        raise ValueError(f"test_parts has {odd[0]!r}; give each part a name, which its columns bear")
+    if bad := [name for name, idx in parts.items() if not len(idx) or idx.max() >= n or idx.min() < 0]:
         raise ValueError(f"test_parts {bad} are empty, or reach beyond the {n:,} test inputs; "
                          "give indices into the test set")
     return parts
@@ -412,6 +448,7 @@ class Learner:
         targets=None, # inputs to be predicted, [M, ...], for `epig`; default: 100 of `x`, others each round
         **protocol, # the rest of `Protocol`
     ):
+        check_names(protocol)
         self.protocol, self.record = Protocol(score=score, K=K, **protocol), Record(record)
         if start is None: start = self.record.begun or ((), ()) if classes else self.record.begun
         self.pool = Pool(x, start, classes, copy=data is None)
@@ -420,8 +457,7 @@ class Learner:
         shape, C = tuple(few.shape[1:]), self.pool.classes
         self.test, self.targets = held_out(test, test_parts, shape, C), as_targets(targets, shape)
         warn_if_large(x=few, test=self.test and self.test.x[:1000])
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.net_of_seed = net or partial(default_net, C, self.protocol.p, shape)
+        self.device, self.net_of_seed = as_device(device), net or partial(default_net, C, self.protocol.p, shape)
         example = check_net(self.net_of_seed, few[:2], C, self.protocol, self.device)
         self.trained, self.earlier = Trained(), Trained() # networks of this round and of the last
         self.kappas, self.progress = dict[int, float](), Progress() # agreement, a round
@@ -435,6 +471,14 @@ class Learner:
         if name not in ("x", "classes", "labels_N"): raise AttributeError(f"a Learner has no {name!r}")
         warnings.warn(f"learner.{name} is learner.pool.{name} now", DeprecationWarning, stacklevel=2)
         return getattr(self.pool, name)
+
+# %% ../nbs/03_steps.ipynb #f068ec02
+def check_names(
+    given, # keywords for a `Learner`
+)->None:
+    "Refuse those that it does not have"
+    known = [*inspect.signature(Learner.__init__).parameters, *Protocol.__dataclass_fields__]
+    for name in given: lookup(dict.fromkeys(known[1:]), name, "parameter")
 
 # %% ../nbs/03_steps.ipynb #f71d5c3b
 def warn_if_large(**some): # name -> inputs, or nothing
@@ -500,6 +544,9 @@ def fingerprint(
 def _header(self:Learner, net, data):
     "What this trial is, as the first line of its record"
     p:Any = self.protocol
+    choices = {*asdict(p), "classes", "net", "protocol"}
+    if data is not None and (not isinstance(data, dict) or choices & {*data}):
+        raise ValueError(f"data is {data!r:.60}; give dict(data=name, fingerprint=...), no choice of the trial")
     pool, test = self.pool, self.test and fingerprint(self.test.x, self.test.y, *self.test.parts.values())
     ours = isinstance(self.net_of_seed, partial) and self.net_of_seed.func is default_net
     name = getattr(self.net_of_seed, "__qualname__", type(self.net_of_seed).__name__)
@@ -574,7 +621,7 @@ def _train(self:Learner, pool, r):
         net_of_seed = partial(grown, net_of_seed, self.begun_with, pool.classes)
     net = train_posterior(net_of_seed, pool, self.protocol, r, self.device, self.dtype,
                           self.progress.counting("training"))
-    return Trained(r, net, round(time.perf_counter() - begun, 3))
+    return Trained(r, net, since(begun))
 
 @patch(as_prop=True)
 def net(self:Learner)->nn.Module: # trained when first asked for; an `Ensemble` or `Laplace`, where the posterior is one
@@ -644,13 +691,19 @@ def as_scores(
     "Scores as a record holds them"
     return [None if s != s else s for s in scores.tolist()]
 
+def since(
+    begun:float, # of time.perf_counter
+)->float: # seconds; a clock that is set back gives 0
+    "Seconds since then"
+    return max(0., round(time.perf_counter() - begun, 3))
+
 @patch
 def _round(self:Learner)->tuple: # the record's line, with the indices to ask about; scores_N, NaN where not scored
     "Train, measure, score, choose"
     cold = len(self.pool.labels.unique()) < 2   # no network can be trained
     r, net, clock = len(self.record.rounds), None if cold else self.net, [time.perf_counter()]
     def seed(purpose): return derive_seed(self.protocol.seed, purpose, r)
-    def lap(): clock.append(time.perf_counter()); return round(clock[-1] - clock[-2], 3)
+    def lap(): clock.append(time.perf_counter()); return since(clock[-2])
     nothing = dict(train_accuracy=None, test_accuracy=None, test_nll=None)
     measured, evaluate_seconds = nothing if cold else self._measure(net, seed("masks")), lap()
     batch, scores_N = self._choose(net, seed)
@@ -796,6 +849,7 @@ def run_trial(
     **kwargs, # the rest of `Protocol`, and `net` and `device` of `Learner`
 )->Record:
     "One active-learning trial with the data set as oracle"
+    check_names(kwargs)
     idx = balanced_start(data.y, per_class, seed, data.start_among if among is None else among)
     learner = Learner(
         data.x,

@@ -22,12 +22,22 @@ from .evidence import in_words, labels_to, quantiles
 from .figures import headline, looks, plot_curves, save_figure, to_csv
 
 # %% auto #0
-__all__ = ['COUNTS', 'check_parameters', 'function_of', 'folder_data', 'first', 'load_data', 'recorded_as', 'same_trial',
-           'load_net', 'Parameters', 'show_some', 'show_rows', 'likeness', 'Experiment', 'plot_scores', 'rounds',
-           'check_trial', 'check_measures', 'cut_short', 'show_acquired', 'in_common', 'Comparison', 'gain_in_words',
-           'check_pairs', 'paired_tests', 'curve_numbers', 'write_comparison']
+__all__ = ['COUNTS', 'of_type', 'check_parameters', 'function_of', 'folder_data', 'first', 'load_data', 'recorded_as',
+           'same_trial', 'load_net', 'Parameters', 'show_some', 'show_rows', 'likeness', 'Experiment', 'plot_scores',
+           'rounds', 'check_trial', 'check_measures', 'cut_short', 'show_acquired', 'in_common', 'Comparison',
+           'gain_in_words', 'check_pairs', 'paired_tests', 'curve_numbers', 'write_comparison']
 
 # %% ../nbs/deeper/study.ipynb #65c90a3d
+def of_type(
+    value, # of a parameter
+    declared:str, # its type, such as "float" or "list[int]"
+)->bool: # a whole number is a float, too
+    "Is it of that type?"
+    outer, _, inner = declared.partition("[")
+    kind = type(value).__name__
+    if outer != kind and not (outer == "float" and kind == "int"): return False
+    return kind != "list" or not inner or all(of_type(o, inner.removesuffix("]")) for o in value)
+
 def check_parameters(
     namespace:dict, # `globals()` of the notebook, right after its parameters and imports
 )->dict: # name -> value
@@ -42,8 +52,8 @@ def check_parameters(
     for name, value in namespace.items():
         if name.startswith("_") or name in ("In", "Out") or not isinstance(value, plain): continue
         if name not in declared: lookup(declared, name, "parameter")
-        want, kind = declared[name].split("[")[0], type(value).__name__   # list[int] is a list
-        if want != kind and not (want == "float" and kind == "int"):
+        if not of_type(value, declared[name]):
+            kind = type(value).__name__
             raise TypeError(f"parameter {name} is {value!r}, of type {kind}; give {declared[name]}")
     return {name: namespace[name] for name in declared}
 

@@ -150,12 +150,12 @@ def check_study(
     study:Study, # with its notebook
 )->dict: # parameter -> value, the notebook's defaults among them
     "Refuse parameters that the notebook does not declare, of another type, or out of range"
+    from bdal.study import of_type   # which is not light
     declared, given = _check_notebook(study.notebook), study.parameters
     for name, value in given.items():
         if name in ("seed", "out"): raise ValueError(f"parameter {name} is set by the sweep; leave it out")
-        want = lookup(declared, name, "parameter")[0].split("[")[0] # list[int] is a list
-        kind = type(value).__name__
-        if want not in (kind, "None") and not (want == "float" and kind == "int"):
+        want, kind = lookup(declared, name, "parameter")[0], type(value).__name__
+        if want != "None" and not of_type(value, want):
             raise ValueError(f"parameter {name} is {value!r}, of type {kind}; give {want}")
         if kind not in ("str", "int", "float", "bool", "list"):
             raise ValueError(f"parameter {name} is {value!r}, of type {kind}; "
@@ -425,7 +425,9 @@ def _follow(trials, over):
 # %% ../nbs/deeper/sweep.ipynb #37cefac9
 def _client(backend, scheduler):
     "Dask's client; none: processes of this machine will do"
-    if backend == "loky": return None
+    if backend == "loky":
+        if not scheduler: return None
+        raise ValueError(f"a scheduler is given, {scheduler}, and the backend is loky; give --backend dask")
     if not scheduler: raise ValueError("no scheduler is given; give its address, --scheduler tcp://HOST:8786")
     distributed = _need("distributed", "dev,dask")
     try:
@@ -619,7 +621,7 @@ def main(
         if a.compare: _compare(a.studies, file.resolve().parent.parent, a.results, a.to); return 0
         studies = load_studies(file)
         if a.list:
-            for s in studies.values():
+            for s in [lookup(studies, name, "study") for name in a.studies or studies]:
                 print(f"{s.name:16} {s.notebook.name}, {s.trials} trials; "
                       + ", ".join(f"{k} = {v!r}" for k, v in s.parameters.items()))
             return 0

@@ -291,6 +291,9 @@ def thin(
             continue
         for step in filter(None, _step(layer, rest[i+1:], masks, pool_of, dtype, s)):
             h = step(h); steps.append(step)
+    if h.ndim > 3:
+        raise ValueError(f"the network gives {[1, *h.shape[1:-1]]} for one input; give logits, [1, C]: "
+                         "as by nn.Flatten and nn.Linear at its end")
     return front, steps
 
 # %% ../nbs/deeper/thinning.ipynb #db95c2a8

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 from .data import seeded, stream, undisturbed
+from .model import as_logits
 
 # %% auto #0
 __all__ = ['LARGE', 'AUGMENT', 'auto_dtype', 'even_batches', 'fit_threads', 'using_threads', 'affine', 'elastic', 'optimizer',
@@ -172,7 +173,7 @@ def fit(
             x_B = augment(x[idx]) if augment else x[idx]
             # no cache: within an autocast of yours, it would keep the weights of the first step
             with torch.autocast(device.type, dtype, dtype != torch.float32, cache_enabled=False):
-                loss = F.cross_entropy(net(x_B.contiguous(**layout)).float(), y[idx])
+                loss = F.cross_entropy(as_logits(net(x_B.contiguous(**layout))), y[idx])
             opt.zero_grad(); loss.backward(); opt.step()
             if rate: rate.step()
             losses.append(loss.detach())

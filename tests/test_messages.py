@@ -1,0 +1,236 @@
+"What a person may give by mistake, one by one: each is taken, or answered in words of ours, before anything is trained."
+import pickle
+import traceback
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from torch import nn
+
+from bdal.acquisition import SCORES, acquire
+from bdal.data import Pool, as_inputs, as_labels, balanced_start
+from bdal.predict import evaluate, mc_log_probs, measure
+from bdal.record import Record
+from bdal.steps import Learner, Protocol, run_trial
+from bdal.train import fit
+
+X, Y = torch.randn(40, 8, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 2
+START = (list(range(8)), Y[:8])
+QUICK = dict(K=3, T=4, schedule="steps 3")
+
+
+def mlp(seed):
+    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2))
+
+
+class Net(nn.Module):
+    "A function of features, hidden layer and itself, behind a dropout"
+
+    def __init__(self, give, D=8):
+        super().__init__()
+        self.a, self.drop, self.b, self.give = nn.Linear(D, 16), nn.Dropout(0.5), nn.Linear(16, 2), give
+
+    def forward(self, x):
+        return self.give(self, self.b(self.drop(self.a(x).relu())))
+
+
+def net(give):
+    return lambda seed: Net(give)
+
+
+class Bag(nn.Module):
+    def __init__(self, sparse):
+        super().__init__()
+        self.e, self.drop, self.o = nn.EmbeddingBag(50, 8, sparse=sparse), nn.Dropout(0.5), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.o(self.drop(self.e(x.long())))
+
+
+def learner(x=X, start=START, **how):
+    return Learner(x, start=start, **{"net": mlp, **QUICK, **how})
+
+
+def conv(seed):   # without nn.Flatten
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Dropout(0.5), nn.Conv2d(4, 2, 3))
+
+
+REFUSED = {
+    "device cuda without one": (lambda: learner(device="cuda"), "device 'cuda'"),
+    "device mps without one": (lambda: learner(device="mps"), "device 'mps'"),
+    "device that is none": (lambda: learner(device="gpu"), "device 'gpu'"),
+    "tuple outputs": (lambda: learner(net=net(lambda n, z: (z, z))), "give logits"),
+    "dict outputs": (lambda: learner(net=net(lambda n, z: dict(logits=z))), "give logits"),
+    "tuple outputs when it trains": (lambda: learner(net=net(lambda n, z: (z, z) if n.training else z)), "when it trains"),
+    "tuple outputs, in mc_log_probs": (lambda: mc_log_probs(Net(lambda n, z: (z, z)), X, 2), "logits"),
+    "dict outputs, in evaluate": (lambda: evaluate(Net(lambda n, z: dict(logits=z)), X, Y, 2), "logits"),
+    "tuple outputs, in fit": (lambda: fit(Net(lambda n, z: (z, z)), X, Y, steps=1), "logits"),
+    "signals for an LSTM": (lambda: learner(torch.randn(40, 20, 5), net=lambda s: nn.LSTM(5, 3)), "x.squeeze(1)"),
+    "signals for a convolution": (lambda: learner(torch.randn(40, 3, 50), net=lambda s: nn.Sequential(nn.Conv1d(3, 4, 3), nn.Dropout(), nn.Flatten(), nn.Linear(192, 2))), "x.squeeze(1)"),
+    "no flatten, thinned": (lambda: mc_log_probs(conv(0), torch.randn(4, 1, 8, 8), 2), "logits"),
+    "no flatten": (lambda: learner(torch.randn(40, 1, 8, 8), net=conv), "give logits"),
+    "logits of minus infinity": (lambda: learner(net=net(lambda n, z: z.masked_fill(torch.tensor([False, True]), -float("inf")))), "a finite"),
+    "Dropout(1.) as a layer": (lambda: learner(net=lambda s: nn.Sequential(nn.Linear(8, 4), nn.Dropout(1.0), nn.Linear(4, 2))), "p below 1"),
+    "Dropout2d(1.)": (lambda: mc_log_probs(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Dropout2d(1.0), nn.Flatten(), nn.Linear(72, 2)), torch.randn(4, 1, 8, 8), 2), "p below 1"),
+    "sparse embeddings": (lambda: learner(torch.randint(0, 50, (40, 6)), net=lambda s: Bag(True)), "sparse=False"),
+    "sparse inputs": (lambda: learner(X.to_sparse()), "to_dense"),
+    "complex inputs": (lambda: as_inputs(X.to(torch.complex64)), "real"),
+    "labels beyond int64": (lambda: learner(start=([0, 1], [0, 2**70])), "class numbers"),
+    "labels near 2**63": (lambda: as_labels(np.array([2**63], dtype="uint64")), "class numbers"),
+    "labels that are names": (lambda: learner(start=([0, 1], ["a", "b"])), "class numbers"),
+    "unknown keyword": (lambda: learner(scroe="bald"), "did you mean 'score'"),
+    "unknown keyword of Learner's own": (lambda: learner(tset=(X, Y)), "did you mean 'test'"),
+    "unknown keyword of Protocol": (lambda: Protocol(shedule="steps 3"), "did you mean 'schedule'"),
+    "unknown keyword of run_trial": (lambda: run_trial(None, sed=3), "did you mean 'seed'"),
+    "nothing left": (lambda: learner(start=(range(40), Y)), "nothing is left"),
+    "more than is left": (lambda: learner(K=33), "choose K from 1 to 32"),
+    "acquire from nothing": (lambda: acquire(torch.tensor([]), 1), "nothing to choose from"),
+    "acquire K = 1.2": (lambda: acquire(torch.rand(9), 1.2), "whole number"),
+    "acquire K = True": (lambda: acquire(torch.rand(9), True), "whole number"),
+    "acquire K a text": (lambda: acquire(torch.rand(9), "3"), "whole number"),
+    "pool_idx too short": (lambda: acquire(torch.rand(9), 3, pool_idx=[1, 2]), "as many indices"),
+    "pool_idx of fractions": (lambda: acquire(torch.rand(9), 3, pool_idx=np.linspace(0, 1, 9)), "whole numbers"),
+    "coldness a text": (lambda: acquire(torch.rand(9), 3, "power", coldness="hot"), "positive number"),
+    "seed a text": (lambda: acquire(torch.rand(9), 3, seed="a"), "seed"),
+    "one class": (lambda: SCORES["margin"](torch.zeros(3, 2, 1)), "two or more"),
+    "start with a mask": (lambda: balanced_start(Y, among=torch.rand(39) > 0.5), "mask.nonzero()"),
+    "start among too large": (lambda: balanced_start(Y, among=[0, 99]), "0 to 39"),
+    "start among negative": (lambda: balanced_start(Y, among=[-1, 3]), "0 to 39"),
+    "start of texts": (lambda: balanced_start(["a", "b"]), "class numbers"),
+    "start per class a fraction": (lambda: balanced_start(Y, 1.5), "whole number"),
+    "test_parts negative": (lambda: learner(test=(X, Y), test_parts=dict(a=[-1])), "indices into the test set"),
+    "test_parts without a name": (lambda: learner(test=(X, Y), test_parts={"": [1]}), "name"),
+    "test_parts of fractions": (lambda: learner(test=(X, Y), test_parts=dict(a=[0.5])), "whole numbers"),
+    "data with a choice in it": (lambda: learner(data=dict(K=99, seed=7)), "data"),
+    "data a text": (lambda: learner(data="mnist"), "data"),
+    "record on s3": (lambda: learner(record="s3://bucket/x.jsonl"), "path on this machine"),
+    "classes a fraction": (lambda: learner(classes=2.5), "number"),
+    "K a fraction": (lambda: learner(K=2.5), "whole number"),
+    "T none": (lambda: learner(T=None), "whole number"),
+    "seed negative": (lambda: learner(seed=-1), "whole number"),
+    "p a text": (lambda: learner(p="half"), "probability"),
+    "measure: labels too large": (lambda: measure(torch.tensor([[0.4, 0.6]]).log(), torch.tensor([2])), "labels"),
+    "measure: as many": (lambda: measure(torch.tensor([[0.4, 0.6]]).log(), torch.tensor([0, 1])), "as many"),
+    "measure: probabilities": (lambda: measure(torch.tensor([[0.4, 0.6]]), torch.tensor([0])), "log"),
+    "T = 0": (lambda: mc_log_probs(mlp(0), X, 0), "T is 0"),
+    "T a fraction": (lambda: mc_log_probs(mlp(0), X, 2.5), "T is 2.5"),
+    "chunk a fraction": (lambda: mc_log_probs(mlp(0), X, 2, chunk=2.5), "chunk is 2.5"),
+    "inputs a list, in mc_log_probs": (lambda: mc_log_probs(mlp(0), X[0], 2), "inputs"),
+    "start no pair": (lambda: learner(start=3), "give (indices, labels)"),
+    "start indices out of range": (lambda: learner(start=([0, 99], [0, 1])), "outside the full set"),
+    "x a text": (lambda: learner("mnist"), "array"),
+    "x nothing": (lambda: learner(None), "array"),
+    "net nothing callable": (lambda: learner(net=3), "function seed -> module"),
+    "net of no module": (lambda: learner(net=lambda s: 3), "module"),
+    "test no pair": (lambda: learner(test=3), "(x_test, y_test)"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_in_our_words(case):
+    call, words = REFUSED[case]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises((ValueError, TypeError, OSError, IndexError)) as caught:
+            call()
+    assert words in str(caught.value), caught.value
+    last = traceback.extract_tb(caught.value.__traceback__)[-1].filename
+    assert last.startswith(str(ROOT / "bdal")), f"raised in {last}"
+
+
+TAKEN = {
+    "float32 parameters": lambda: learner(lr=np.float32(0.01), p=np.float32(0.5), coldness=np.float32(2), race=np.float32(0.5), K=np.int32(2), weight_decay=np.float64(0)),
+    "three dropouts, an array": lambda: Protocol(p=np.array([0.1, 0.1, 0.5], dtype="float32")),
+    "inputs that require gradients": lambda: learner(X.clone().requires_grad_()).ask(),
+    "inputs that are not contiguous": lambda: learner(X.T.contiguous().T).ask(),
+    "pool_idx a list": lambda: acquire(torch.rand(9), 3, pool_idx=list(range(10, 19))),
+    "pool_idx an array": lambda: acquire(torch.rand(9), 3, pool_idx=np.arange(9)),
+    "float64 in measure": lambda: measure(torch.tensor([[0.4, 0.6]], dtype=torch.float64).log(), torch.tensor([1])),
+    "half precision in measure": lambda: measure(torch.tensor([[0.4, 0.6]]).log().bfloat16(), torch.tensor([1])),
+    "labels a list in measure": lambda: measure(torch.tensor([[0.4, 0.6]]).log(), [1]),
+    "start of a list": lambda: balanced_start([0, 1, 1, 0], 1),
+    "start among a mask": lambda: balanced_start(Y, 1, among=Y >= 0),
+    "start among a list": lambda: balanced_start(Y, 1, among=[0, 1, 2, 3]),
+    "a range as start": lambda: Pool(X, (range(4), [0, 1, 0, 1])),
+    "embeddings": lambda: learner(torch.randint(0, 50, (40, 6)), net=lambda s: Bag(False)).ask(),
+    "all parameters but the last layer frozen": lambda: learner(net=lambda s: freeze(mlp(s))).ask(),
+}
+
+
+def freeze(net):
+    net[0].requires_grad_(False)
+    return net
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_taken(case):
+    TAKEN[case]()
+
+
+def test_a_home_and_what_an_editor_does(tmp_path, monkeypatch):
+    "~, a byte order mark, blank lines, other spaces: the same record"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    first = learner(record="~/mine.jsonl")
+    idx = first.ask()
+    first.tell(idx, Y[idx])
+    first.record.close()
+    path = tmp_path / "mine.jsonl"
+    text = path.read_text()
+    for changed in ("\ufeff" + text, text.replace("\n", "\n\n"), "\n" + text, text.replace("\n", "\r\n"), text.replace('{"format": 1', '{"format":1'), text.replace('{"format": 1', '{ "format" : 1')):
+        path.write_text(changed, encoding="utf-8", newline="")
+        again = learner(record="~/mine.jsonl")
+        assert len(again.record.rounds) == 1 and again.pool.known[0].tolist() == first.pool.known[0].tolist()
+        idx = again.ask()
+        again.tell(idx, Y[idx])
+        again.record.close()
+        assert [r["round"] for r in Record(path).rounds] == [0, 1]
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("BDAL_HOME", raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda p: p)
+    from bdal.data import bdal_home
+
+    with pytest.raises(OSError, match="set BDAL_HOME"):
+        bdal_home()
+    with pytest.raises(OSError, match="give"):
+        Record("~/x.jsonl")
+
+
+def test_a_learner_in_a_pickle(tmp_path):
+    "It reads on; to write, it is made again"
+    one = Learner(torch.rand(40, 1, 16, 16), start=START, record=tmp_path / "a.jsonl", **QUICK)
+    idx = one.ask()
+    other = pickle.loads(pickle.dumps(one))
+    assert other.ask().tolist() == idx.tolist() and other.record.path == one.record.path
+    with pytest.raises(RuntimeError, match="make the Learner again"):
+        other.tell(idx, Y[idx])
+    one.tell(idx, Y[idx])
+    assert len(Record(one.record.path).rounds) == 1
+
+
+def test_a_clock_that_is_set_back(monkeypatch):
+    import itertools
+    import time
+
+    clock = itertools.count(10**6, -3600)
+    one = learner()
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    one.ask(progress=False)
+    assert all(one.row[k] >= 0 for k in one.row if k.endswith("seconds"))
+
+
+def test_lines_of_a_sweep(tmp_path, monkeypatch, capsys):
+    "--list NAME, a scheduler without Dask, lists of other things"
+    from bdal.sweep import main
+
+    monkeypatch.chdir(ROOT)
+    assert main(["--list", "margin"]) == 0 and [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["margin"]
+    assert main(["--list", "margn"]) == 2 and "did you mean 'margin'" in capsys.readouterr().err
+    assert main(["margin", "--scheduler", "tcp://here:1"]) == 2 and "--backend dask" in capsys.readouterr().err
+    from bdal.study import check_parameters, of_type
+
+    assert of_type([1, 2], "list[int]") and of_type([], "list[int]") and of_type([1, 0.5], "list[float]")
+    assert not of_type(["a", None], "list[int]") and not of_type([True], "list[int]") and not of_type([0.5], "list[int]")
+    with pytest.raises(TypeError, match=r"give list\[int\]"):
+        check_parameters(dict(__annotations__=dict(sizes="list[int]"), sizes=["a", None]))
