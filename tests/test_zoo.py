@@ -1,0 +1,306 @@
+"""Networks of the wild. Each is sampled as a slow reference samples it, whose masks are taken by hand, or is refused before anything is trained.
+
+The reference knows nothing of bdal but the streams of chance: it puts a layer of its own in each dropout's place, which multiplies by mask t,
+and asks the network about one input after the other.
+"""
+import re
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils import parametrizations, prune
+
+from bdal.data import stream
+from bdal.model import bayesian_cnn
+from bdal.predict import mc_log_probs
+from bdal.steps import Protocol, check_net, new_net
+
+T, C, N = 4, 3, 5
+
+
+def randn(*shape):
+    return torch.randn(N, *shape, generator=stream(0, "zoo"))
+
+
+TABLE, IMAGES, SIGNAL, VOLUME = randn(8), randn(1, 12, 12), randn(1, 4, 20), randn(1, 6, 6, 6)
+COLOUR, WORDS = randn(3, 32, 32), torch.randint(0, 50, (N, 7), generator=stream(0, "words")).float()
+seq = nn.Sequential
+
+
+class By(nn.Module):
+    "Some layers, and a function of them and of the input"
+
+    def __init__(self, f, **layers):
+        super().__init__()
+        self.f = f
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+
+    def forward(self, x):
+        return self.f(self, x)
+
+
+class Do(nn.Module):
+    def __init__(self, f):
+        super().__init__()
+        self.f = f
+
+    def forward(self, x):
+        return self.f(x)
+
+
+class MCDropout(nn.Dropout):
+    def forward(self, x):
+        return F.dropout(x, self.p, True)
+
+
+def squeeze():
+    return Do(lambda x: x.squeeze(1))
+
+
+def long():
+    return Do(lambda x: x.long())
+
+
+def mlp(*middle, last=True):
+    return seq(nn.Linear(8, 16), *middle, *([nn.Linear(16, C)] if last else []))
+
+
+def conv(*middle, channels=4):
+    "A convolution 12 x 12 -> 10 x 10, and what follows"
+    return seq(nn.Conv2d(1, channels, 3), *middle, nn.Flatten(), nn.LazyLinear(C))
+
+
+def encoder(attention, feed=0.3):
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=feed, batch_first=True)
+    layer.self_attn.dropout = attention
+    return nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+
+def vit(attention=0.0):
+    return By(lambda m, x: m.head(m.encoder(m.patches(x).flatten(2).transpose(1, 2) + m.places)[:, 0]), patches=nn.Conv2d(1, 8, 4, 4), places=nn.Parameter(torch.randn(1, 9, 8)), encoder=encoder(attention), head=nn.Linear(8, C))
+
+
+def resnet():
+    from torchvision.models import resnet18
+
+    net = resnet18(num_classes=C)
+    net.fc = seq(nn.Dropout(0.5), net.fc)
+    return net
+
+
+def tied():
+    net = By(lambda m, x: m.out(m.drop(F.linear(m.a(x).relu(), m.a.weight.T))), a=nn.Linear(8, 8), drop=nn.Dropout(0.4), out=nn.Linear(8, C))
+    net.b = nn.Linear(8, 8)
+    net.b.weight = net.a.weight
+    return net
+
+
+def pruned():
+    layer = nn.Linear(8, 16)
+    prune.l1_unstructured(layer, "weight", 0.5)
+    return seq(layer, nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, C))
+
+
+def old_weight_norm():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return seq(nn.utils.weight_norm(nn.Linear(8, 16)), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, C))
+
+
+def normed(norm, layer=None):
+    return seq(norm(layer or nn.Linear(8, 16)), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, C))
+
+
+def hooked():
+    net = mlp(nn.ReLU(), nn.Dropout(0.5))
+    net[1].register_forward_hook(lambda m, args, out: out * 2)
+    return net
+
+
+def block(width=4):
+    return By(lambda m, x: F.relu(x + m.b(m.drop(F.relu(m.norm(m.a(x)))))), a=nn.Conv2d(width, width, 3, padding=1), norm=nn.BatchNorm2d(width), drop=nn.Dropout2d(0.3), b=nn.Conv2d(width, width, 3, padding=1))
+
+
+def last(rnn, **how):
+    "A recurrent network's last output, and a head"
+    made = rnn(4, 6, batch_first=True, **how)
+    return By(lambda m, x: m.o(m.drop(m.rnn(x.squeeze(1).transpose(1, 2))[0][:, -1])), rnn=made, drop=nn.Dropout(0.5), o=nn.Linear(12 if how.get("bidirectional") else 6, C))
+
+
+def shared():
+    drop = nn.Dropout(0.5)
+    return seq(nn.Linear(8, 16), nn.ReLU(), drop, nn.Linear(16, 16), nn.ReLU(), drop, nn.Linear(16, C))
+
+
+SAMPLED = {
+    "perceptron": (lambda: mlp(nn.ReLU(), nn.Dropout(0.5)), TABLE),
+    "dropout of the inputs": (lambda: seq(nn.Dropout(0.2), nn.Linear(8, C)), TABLE),
+    "two dropouts": (lambda: seq(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 16), nn.Tanh(), nn.Dropout(0.6), nn.Linear(16, C)), TABLE),
+    "two in a row": (lambda: mlp(nn.ReLU(), nn.Dropout(0.2), nn.Dropout(0.3)), TABLE),
+    "nested sequentials": (lambda: seq(seq(nn.Linear(8, 16), seq(nn.ReLU(), nn.Dropout(0.5))), seq(nn.Linear(16, C))), TABLE),
+    "one of them with p = 0": (lambda: seq(nn.Linear(8, 16), nn.Dropout(0.0), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, C)), TABLE),
+    "in place": (lambda: mlp(nn.ReLU(inplace=True), nn.Dropout(0.5, inplace=True)), TABLE),
+    "layer norm, GELU": (lambda: mlp(nn.LayerNorm(16), nn.GELU(), nn.Dropout(0.5)), TABLE),
+    "batch norm": (lambda: mlp(nn.BatchNorm1d(16), nn.SiLU(), nn.Dropout(0.5)), TABLE),
+    "PReLU": (lambda: mlp(nn.PReLU(16), nn.Dropout(0.5)), TABLE),
+    "GLU": (lambda: seq(nn.Linear(8, 32), nn.GLU(), nn.Dropout(0.5), nn.Linear(16, C)), TABLE),
+    "log softmax at the end": (lambda: seq(mlp(nn.ReLU(), nn.Dropout(0.5)), nn.LogSoftmax(-1)), TABLE),
+    "bilinear": (lambda: By(lambda m, x: m.b(m.drop(m.a(x)), x), a=nn.Linear(8, 6), drop=nn.Dropout(0.5), b=nn.Bilinear(6, 8, C)), TABLE),
+    "skip": (lambda: By(lambda m, x: m.o(x + m.drop(m.a(x).relu())), a=nn.Linear(8, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), TABLE),
+    "concatenated": (lambda: By(lambda m, x: m.o(torch.cat([x, m.drop(m.a(x).relu())], 1)), a=nn.Linear(8, 8), drop=nn.Dropout(0.5), o=nn.Linear(16, C)), TABLE),
+    "experts": (lambda: By(lambda m, x: sum(e(x) * w for e, w in zip(m.e, m.gate(x).softmax(-1).split(1, 1))), gate=nn.Linear(8, 2), e=nn.ModuleList(mlp(nn.ReLU(), nn.Dropout(0.5)) for _ in range(2))), TABLE),
+    "module list": (lambda: By(lambda m, x: [x := layer(x) for layer in m.layers][-1], layers=nn.ModuleList([nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, C)])), TABLE),
+    "module dict": (lambda: By(lambda m, x: m.d["o"](m.d["drop"](m.d["a"](x).relu())), d=nn.ModuleDict(dict(drop=nn.Dropout(0.5), a=nn.Linear(8, 16), o=nn.Linear(16, C)))), TABLE),
+    "shared, in two places": (shared, TABLE),
+    "tied weights": (tied, TABLE),
+    "weight norm": (lambda: normed(parametrizations.weight_norm), TABLE),
+    "weight norm, the old one": (old_weight_norm, TABLE),
+    "spectral norm": (lambda: normed(parametrizations.spectral_norm), TABLE),
+    "spectral norm, the old one": (lambda: normed(nn.utils.spectral_norm), TABLE),
+    "orthogonal": (lambda: normed(parametrizations.orthogonal), TABLE),
+    "pruned": (pruned, TABLE),
+    "a hook that changes an output": (hooked, TABLE),
+    "lazy": (lambda: seq(nn.LazyLinear(16), nn.ReLU(), nn.Dropout(0.5), nn.LazyLinear(C)), TABLE),
+    "convolutions": (lambda: conv(nn.ReLU(), nn.Dropout2d(0.4), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Dropout(0.5)), IMAGES),
+    "convolution, dropout of pixels": (lambda: conv(nn.ReLU(), nn.Dropout(0.4), nn.Conv2d(4, 6, 3)), IMAGES),
+    "strided, padded": (lambda: conv(nn.ReLU(), nn.Dropout2d(0.4), nn.Conv2d(4, 6, 3, 2, 1), nn.ReLU(), nn.AvgPool2d(2)), IMAGES),
+    "groups": (lambda: conv(nn.ReLU(), nn.Dropout2d(0.4), nn.Conv2d(4, 8, 3, groups=2)), IMAGES),
+    "dilated": (lambda: conv(nn.ReLU(), nn.Dropout2d(0.4), nn.Conv2d(4, 8, 3, dilation=2)), IMAGES),
+    "circular": (lambda: conv(nn.ReLU(), nn.Dropout2d(0.4), nn.Conv2d(4, 8, 3, padding=1, padding_mode="circular")), IMAGES),
+    "padding same": (lambda: conv(nn.ReLU(), nn.Dropout2d(0.4), nn.Conv2d(4, 8, 3, padding="same")), IMAGES),
+    "transposed": (lambda: conv(nn.ReLU(), nn.Dropout2d(0.4), nn.ConvTranspose2d(4, 4, 3, 2)), IMAGES),
+    "overlapping pooling": (lambda: conv(nn.ReLU(), nn.MaxPool2d(3, 2), nn.Dropout2d(0.4), nn.Conv2d(4, 6, 2), nn.AdaptiveAvgPool2d(2)), IMAGES),
+    "group norm": (lambda: conv(nn.GroupNorm(2, 4), nn.ReLU(), nn.Dropout2d(0.4), nn.Conv2d(4, 6, 3)), IMAGES),
+    "batch norm, images": (lambda: conv(nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout2d(0.4), nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6)), IMAGES),
+    "residual blocks": (lambda: seq(nn.Conv2d(1, 4, 3), block(), block(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, C)), IMAGES),
+    "our own": (lambda: bayesian_cnn(C, 0.4, 0, (1, 16, 16)), randn(1, 16, 16)),
+    "resnet18": (resnet, COLOUR),
+    "vision transformer": (vit, IMAGES),
+    "a signal, dropout of channels": (lambda: seq(squeeze(), nn.Conv1d(4, 6, 3), nn.ReLU(), nn.Dropout1d(0.4), nn.Flatten(), nn.Linear(108, C)), SIGNAL),
+    "LSTM": (lambda: last(nn.LSTM), SIGNAL),
+    "LSTM, both ways": (lambda: last(nn.LSTM, bidirectional=True, num_layers=2), SIGNAL),
+    "GRU": (lambda: last(nn.GRU), SIGNAL),
+    "RNN": (lambda: last(nn.RNN), SIGNAL),
+    "volume": (lambda: seq(nn.Conv3d(1, 4, 3), nn.ReLU(), nn.Dropout3d(0.4), nn.Flatten(), nn.Linear(256, C)), VOLUME),
+    "transformer, no dropout in its attention": (lambda: By(lambda m, x: m.o(m.e(m.w(x.long())).mean(1)), w=nn.Embedding(50, 8), e=encoder(0.0), o=nn.Linear(8, C)), WORDS),
+    "attention": (lambda: By(lambda m, x: m.o(m.drop(m.a(h := m.w(x.long()), h, h)[0].mean(1))), w=nn.Embedding(50, 8), a=nn.MultiheadAttention(8, 2, batch_first=True), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), WORDS),
+    "attention, a function": (lambda: By(lambda m, x: m.o(m.drop(F.scaled_dot_product_attention(h := m.w(x.long()), h, h).mean(1))), w=nn.Embedding(50, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), WORDS),
+    "bag of words": (lambda: seq(long(), nn.EmbeddingBag(50, 8), nn.Dropout(0.5), nn.Linear(8, C)), WORDS),
+    "words, GRU": (lambda: By(lambda m, x: m.o(m.g(m.drop(m.w(x.long())))[0][:, -1]), w=nn.Embedding(50, 8), drop=nn.Dropout(0.3), g=nn.GRU(8, 6, batch_first=True), o=nn.Linear(6, C)), WORDS),
+    "words, flat": (lambda: seq(long(), nn.Embedding(50, 4), nn.Dropout(0.3), nn.Flatten(), nn.Linear(28, C)), WORDS),
+    "words, convolution": (lambda: By(lambda m, x: m.o(m.drop(m.c(m.w(x.long()).transpose(1, 2)).relu().amax(-1))), w=nn.Embedding(50, 8), c=nn.Conv1d(8, 6, 3), drop=nn.Dropout(0.5), o=nn.Linear(6, C)), WORDS),
+}
+REFUSED = {
+    "no dropout": (lambda: mlp(nn.ReLU()), TABLE),
+    "p = 0": (lambda: mlp(nn.ReLU(), nn.Dropout(0.0)), TABLE),
+    "p = 1": (lambda: mlp(nn.ReLU(), nn.Dropout(1.0)), TABLE),
+    "dropout in training only": (lambda: By(lambda m, x: m.o(m.drop(m.a(x)) if m.training else m.a(x)), a=nn.Linear(8, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), TABLE),
+    "functional dropout": (lambda: By(lambda m, x: m.o(F.dropout(m.drop(m.a(x)), 0.5, m.training)), a=nn.Linear(8, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), TABLE),
+    "functional dropout, always on": (lambda: By(lambda m, x: m.o(F.dropout(m.drop(m.a(x)), 0.5)), a=nn.Linear(8, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), TABLE),
+    "functional dropout of channels": (lambda: By(lambda m, x: m.o(F.dropout2d(m.drop(m.a(x)), 0.5, m.training).flatten(1)), a=nn.Conv2d(1, 2, 3), drop=nn.Dropout(0.5), o=nn.Linear(200, C)), IMAGES),
+    "a dropout of their own": (lambda: mlp(nn.ReLU(), MCDropout(0.5), nn.Dropout(0.5)), TABLE),
+    "a dropout of their own, alone": (lambda: mlp(nn.ReLU(), MCDropout(0.5)), TABLE),
+    "alpha dropout": (lambda: mlp(nn.SELU(), nn.AlphaDropout(0.2), nn.Dropout(0.5)), TABLE),
+    "alpha dropout, alone": (lambda: mlp(nn.SELU(), nn.AlphaDropout(0.2)), TABLE),
+    "feature alpha dropout": (lambda: conv(nn.SELU(), nn.FeatureAlphaDropout(0.2), nn.Dropout2d(0.5)), IMAGES),
+    "the same dropout twice": (lambda: By(lambda m, x: m.o(m.drop(m.b(m.drop(m.a(x))))), a=nn.Linear(8, 8), b=nn.Linear(8, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), TABLE),
+    "transformer": (lambda: By(lambda m, x: m.o(m.e(m.w(x.long())).mean(1)), w=nn.Embedding(50, 8), e=encoder(0.3), o=nn.Linear(8, C)), WORDS),
+    "vision transformer with dropout in its attention": (lambda: vit(0.3), IMAGES),
+    "attention with dropout": (lambda: By(lambda m, x: m.o(m.drop(m.a(h := m.w(x.long()), h, h)[0].mean(1))), w=nn.Embedding(50, 8), a=nn.MultiheadAttention(8, 2, 0.3, batch_first=True), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), WORDS),
+    "attention with dropout, a function": (lambda: By(lambda m, x: m.o(m.drop(F.scaled_dot_product_attention(h := m.w(x.long()), h, h, dropout_p=0.3).mean(1))), w=nn.Embedding(50, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), WORDS),
+    "LSTM with dropout": (lambda: last(nn.LSTM, num_layers=2, dropout=0.5), SIGNAL),
+    "GRU with dropout": (lambda: last(nn.GRU, num_layers=2, dropout=0.5), SIGNAL),
+    "batch statistics": (lambda: mlp(nn.BatchNorm1d(16, track_running_stats=False), nn.Dropout(0.5)), TABLE),
+    "an answer that depends on the others": (lambda: By(lambda m, x: m.o(m.drop(m.a(x - x.mean(0)))), a=nn.Linear(8, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), TABLE),
+    "noise of its own": (lambda: By(lambda m, x: m.o(m.drop(m.a(x + torch.randn_like(x)))), a=nn.Linear(8, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), TABLE),
+    "two outputs": (lambda: By(lambda m, x: (m.o(m.drop(x)), x), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), TABLE),
+    "two outputs in training, as Inception": (lambda: By(lambda m, x: (m.o(m.drop(x)), x) if m.training else m.o(m.drop(x)), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), TABLE),
+    "a dictionary": (lambda: By(lambda m, x: dict(logits=m.o(m.drop(x))), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), TABLE),
+    "an output a word": (lambda: seq(long(), nn.Embedding(50, 4), nn.Dropout(0.3), nn.Linear(4, C)), WORDS),
+    "sparse embeddings": (lambda: seq(long(), nn.EmbeddingBag(50, 8, sparse=True), nn.Dropout(0.5), nn.Linear(8, C)), WORDS),
+}
+PLAIN, CHANNELS = (nn.Dropout,), (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+
+class ByHand(nn.Module):
+    "Mask t of the i-th dropout of a network"
+
+    def __init__(self, i, p, channels, seed):
+        super().__init__()
+        self.i, self.p, self.channels, self.seed, self.t = i, p, channels, seed, 0
+
+    def forward(self, x):
+        shape = (x.shape[1], *[1] * (x.ndim - 2)) if self.channels else x.shape[1:]
+        kept = torch.rand(T, *shape, generator=stream(self.seed, "masks", self.i)) >= self.p
+        return x * kept[self.t] / (1 - self.p)
+
+
+def places(net):
+    "Every place with a dropout, as a layer of a layer, first to last"
+    for name, child in net._modules.items():
+        kind = type(child)
+        if kind in PLAIN + CHANNELS or kind.__name__.startswith("ConsistentDropout"):
+            yield net, name, child
+        elif child is not None:
+            yield from places(child)
+
+
+def reference(net, x, seed):
+    net.eval()
+    hands = []
+    for i, (parent, name, child) in enumerate(list(places(net))):
+        hands.append(ByHand(i, child.p, type(child) in CHANNELS or type(child).__name__.endswith("2d"), seed))
+        parent._modules[name] = hands[-1]
+    out = torch.empty(len(x), T, C)
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    with torch.no_grad():
+        for n in range(len(x)):
+            for t in range(T):
+                for hand in hands:
+                    hand.t = t
+                out[n, t] = net(x[n : n + 1].clone())[0].log_softmax(-1)
+    torch.backends.mha.set_fastpath_enabled(fused)
+    return out
+
+
+def made(make, x):
+    net = new_net(lambda seed: make(), 0)
+    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in net.parameters()):
+        torch.manual_seed(0)
+        net.eval()(x[:1].clone())
+    return net
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_sampled_as_by_hand(name):
+    make, x = SAMPLED[name]
+    torch.set_num_threads(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_net(lambda seed: make(), x[:2], C, Protocol(score="bald", T=T))
+        net, other = made(make, x), made(make, x)
+        want = reference(other, x, 7)
+        assert (want[:, 0] - want[:, 1]).abs().max() > 1e-3, "the reference does not sample"
+        for chunk in (None, 2):
+            got = mc_log_probs(net, x, T, 7, chunk=chunk)
+            assert (got - want).abs().max() < 2e-4, (got - want).abs().max()
+        rough = mc_log_probs(net, x, T, 7, dtype=torch.bfloat16)
+        assert (rough.exp() - want.exp()).abs().max() < 0.04, (rough.exp() - want.exp()).abs().max()
+        assert (mc_log_probs(net, x, T, 7, fast=False) - want).abs().max() < 2e-4
+
+
+CURE = re.compile(r"\b(give|use|let|add|set|call|take|choose)\b")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_before_training(name):
+    make, x = REFUSED[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises((ValueError, TypeError)) as caught:
+            check_net(lambda seed: make(), x[:2], C, Protocol(score="bald", T=T))
+    assert CURE.search(str(caught.value)) and len(str(caught.value).split()) > 8, caught.value
