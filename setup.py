@@ -28,4 +28,6 @@ setup(
     extras_require={extra: cfg[f"{extra}_requirements"].split() for extra in ("dev", "docs", "dask", "label")},
     entry_points={"console_scripts": cfg["console_scripts"].split(), "nbdev": [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
     zip_safe=False,
+    # a path, and no import hook: else a clone beside a script, whose folder bears our name, is taken for the package
+    options={"editable_wheel": {"mode": "compat"}},
 )

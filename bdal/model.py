@@ -12,7 +12,7 @@ from .data import seeded, stream
 
 # %% auto #0
 __all__ = ['draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'make_consistent', 'check_has_dropout',
-           'consistent', 'consistent_for_now', 'pass_once', 'as_logits', 'n_early', 'sampling', 'split_front',
+           'consistent', 'tidy', 'consistent_for_now', 'pass_once', 'as_logits', 'n_early', 'sampling', 'split_front',
            'plain_log_probs']
 
 # %% ../nbs/01_model.ipynb #d4e82e56
@@ -113,12 +113,25 @@ def consistent(
     return copied[0]
 
 # %% ../nbs/01_model.ipynb #b2e33b05
+_HOOKING = ("bdal.model", "bdal.probe", "bdal.posteriors") # which put hooks on a network, for a pass
+
+def tidy(
+    net:nn.Module, # any
+)->None:
+    "Take away what an interrupt may have left of an earlier pass: hooks of ours, and masks"
+    for m in net.modules():
+        for hooks in (m._forward_pre_hooks, m._forward_hooks):
+            for key, hook in list(hooks.items()):
+                if getattr(hook, "__module__", "") in _HOOKING: hooks.pop(key, None)
+        if isinstance(m, ConsistentDropout): m.T = m.masks = m.generator = None
+
 @contextmanager
 def consistent_for_now(
     net:nn.Module, # a network with dropout layers
 ):
     "Within the block the network's dropout is consistent; afterwards its own layers are back. The value is the network"
     check_has_dropout(net)
+    tidy(net)
     whole = nn.Sequential(net)   # a network may be a dropout layer itself
     exchanged = make_consistent(whole)
     try: yield whole[0]

@@ -122,7 +122,8 @@ class Shared(TorchFunctionMode):
         return self.calls[self.at - 1]
 
     def close(self):
-        "The network is as it was"
+        "The network is as it was; and an interrupt that left this mode on has left nothing that acts"
+        self.ahead, self.calls = False, []
         for hook in self.hooks: hook.remove()
 
 def _weakly(found):

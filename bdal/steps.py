@@ -782,6 +782,7 @@ def ask(self:Learner,
             self.asking = not self.row
         if self.asking: self._ask(progress)
         with self.record.lock:
+            if self.row.get("round") != len(self.record.rounds): continue   # another thread has told the answer
             if not self.row["indices"]: self.record.append(self.row)
             left = [i for i in self.row["indices"] if i not in self.answers.said]
             if left or not self.row["indices"]: return torch.tensor(left, dtype=torch.int64)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import math, os, platform
 from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 import torch
 from torch import nn
@@ -60,10 +61,14 @@ def fit_threads(
     if _THREADS_ARE_SET or threads == 1 or threads != _THREADS_AT_IMPORT: return threads
     from torch.utils.flop_counter import FlopCounterMode
     was_training, one = net.training, x[:1].clone().to(next(net.parameters()).device)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as count:
-        net.eval()(one)
-    net.train(was_training)
-    return threads if count.get_total_flops()/2 * min(batch, len(x)) >= LARGE else 1
+    def count():
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as counter:
+            try: net.eval()(one)
+            finally: net.train(was_training)
+        return counter.get_total_flops()
+    # in a thread of its own, which no interrupt reaches: torch's mode would stay on, half undone
+    with ThreadPoolExecutor(1) as pool: flops = pool.submit(count).result()
+    return threads if flops/2 * min(batch, len(x)) >= LARGE else 1
 
 @contextmanager
 def using_threads(

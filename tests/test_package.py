@@ -110,3 +110,12 @@ def test_settings_ini_is_the_only_source_of_metadata(installed):
     citation = (ROOT / "CITATION.cff").read_text()
     assert f"version: {ini['DEFAULT']['version']}\n" in citation and f"repository-code: {ini['DEFAULT']['git_url']}\n" in citation
     assert "bdal_sweep=bdal.sweep:cli" in next(installed.glob("*.dist-info/entry_points.txt")).read_text().replace(" ", "")
+
+
+def test_a_clone_beside_a_script(tmp_path):
+    "A folder of our name, where Python starts, is not taken for the package; after a change of setup.py: make setup"
+    (tmp_path / "bdal").mkdir()
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    said = "import bdal, bdal.data; from pathlib import Path; print(bdal.__version__, Path(bdal.data.__file__).parent == Path(bdal.__file__).parent)"
+    done = subprocess.run([sys.executable, "-c", said], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.split()[1] == "True", done.stderr

@@ -1,0 +1,157 @@
+"""Ctrl-C at any moment of ask and tell, and the same cell again: each round once, and the record of a trial that was left alone.
+
+Real signals after random times; a hundred here, and 5,000 with --long.
+"""
+import json
+import random
+import signal
+import threading
+import time
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+from bdal.record import Record
+from bdal.steps import Learner
+
+X, Y = torch.randn(60, 8, generator=torch.Generator().manual_seed(0)), torch.arange(60) % 2
+
+
+def net(seed):
+    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2))
+
+
+class Odd(nn.Module):
+    "One that cannot be thinned: the plain loop, or what is shared"
+
+    def __init__(self, seed):
+        super().__init__()
+        self.a, self.drop, self.b = nn.Linear(8, 16), nn.Dropout(0.5), nn.Linear(16, 2)
+
+    def forward(self, x):
+        return self.b(self.drop(self.a(x).relu()))
+
+
+def begin(path, make=net):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Learner(X, start=(range(8), Y[:8]), net=make, K=3, T=2, n_final=44, schedule="steps 2", score="margin", record=path)
+
+
+def lines(path):
+    "The rounds of a record, without their seconds"
+    found = [json.loads(line) for line in path.read_text().splitlines()[1:]]
+    return [{k: v for k, v in row.items() if not k.endswith("_seconds")} for row in found]
+
+
+@pytest.fixture(scope="module", params=[net, Odd], ids=["sequential", "module"])
+def alone(request, tmp_path_factory):
+    "A trial that nobody interrupted: how to make it, its rounds, and the seconds of a cell"
+    torch.set_num_threads(1)
+    path = tmp_path_factory.mktemp("alone") / "trial.jsonl"
+    learner, began = begin(path, request.param), time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        while len(idx := learner.ask(progress=False)):
+            learner.tell(idx, Y[idx])
+    learner.record.close()
+    return request.param, lines(path), (time.perf_counter() - began) / len(lines(path))
+
+
+def state():
+    return torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), torch.is_inference_mode_enabled(), torch.get_default_dtype(), torch.get_num_threads(), torch.backends.mha.get_fastpath_enabled()
+
+
+def interrupted(f, after, chance):
+    "f(), with a signal after so many seconds; was it interrupted?"
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, after)
+        f()
+        return False
+    except KeyboardInterrupt:
+        return True
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_signals_at_random_moments(alone, tmp_path, request):
+    make, want, seconds = alone
+    signals, chance, trials, hits, left = 2500 if request.config.getoption("--long") else 50, random.Random(0), 0, 0, set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        while hits < signals:
+            path = tmp_path / f"{trials}.jsonl"
+            learner, trials = begin(path, make), trials + 1
+            told = []
+
+            def cell():
+                idx = learner.ask(progress=False)
+                if len(idx):
+                    told[:] = [idx, Y[idx]]
+                    learner.tell(idx, Y[idx])
+
+            while not learner.record.complete:
+                if interrupted(cell, max(1e-6, chance.uniform(0, 1.1 * seconds)), chance):
+                    hits += 1
+                    if told and chance.random() < 0.3:  # only the line with tell, once more
+                        try:
+                            learner.tell(*told)
+                        except (RuntimeError, ValueError) as e:  # it was told, and the next question is not asked, or is another
+                            assert "call ask() first" in str(e) or "labelled already" in str(e) or "complete" in str(e), e
+            learner.record.close()
+            assert lines(path) == want, path
+            assert Record(path).complete
+            left.add(state())
+    print(f"{hits} interrupts in {trials} trials")
+
+
+def test_an_interrupt_while_operations_are_counted(monkeypatch):
+    "torch's modes are as they were, whenever it comes"
+    from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+
+    import bdal.train as train
+
+    monkeypatch.setattr(train, "_THREADS_ARE_SET", False)
+    monkeypatch.setattr(train, "_THREADS_AT_IMPORT", 2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    model, chance, hits = Odd(0), random.Random(1), 0
+    train.fit_threads(model, X)
+    began = time.perf_counter()
+    train.fit_threads(model, X)
+    seconds = time.perf_counter() - began
+    for _ in range(40):
+        hits += interrupted(lambda: train.fit_threads(model, X), max(1e-6, chance.uniform(0, seconds)), chance)
+        time.sleep(2 * seconds)
+        assert not _get_current_dispatch_mode_stack() and torch.is_grad_enabled() and model.training
+    assert hits > 5
+
+
+def test_two_threads_at_one_learner(alone, tmp_path):
+    "Each round once; who comes second is told, or answers the next question"
+    make, want, _ = alone
+    learner, errors = begin(tmp_path / "trial.jsonl", make), []
+
+    def work():
+        while not learner.record.complete:
+            try:
+                idx = learner.ask(progress=False)
+                if len(idx):
+                    learner.tell(idx, Y[idx])
+            except (RuntimeError, ValueError) as e:
+                errors.append(str(e))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        [t.start() for t in threads]
+        [t.join(120) for t in threads]
+    learner.record.close()
+    assert [row["round"] for row in lines(tmp_path / "trial.jsonl")] == list(range(len(want))) and Record(tmp_path / "trial.jsonl").complete
+    assert all("labelled already" in e or "call ask() first" in e or "complete" in e or "cannot be written" in e for e in errors), set(errors)
