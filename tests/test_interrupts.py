@@ -66,13 +66,17 @@ def state():
 
 def interrupted(f, after):
     "f(), with a signal after so many seconds; was it interrupted?"
+    running = True
+
     def stop(*_):
-        raise KeyboardInterrupt
+        if running:
+            raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, stop)
     try:
         signal.setitimer(signal.ITIMER_REAL, after)
         f()
+        running = False
         return False
     except KeyboardInterrupt:
         return True
