@@ -96,7 +96,7 @@ def check_has_dropout(
     if not {type(m) for m in net.modules()} & {*_OURS, ConsistentDropout, ConsistentDropout2d}:
         raise ValueError(f"{type(net).__name__} has no dropout layer, so all its samples would be equal; "
                          "add nn.Dropout or nn.Dropout2d as a module")
-    if any(m.p >= 1 for m in net.modules() if isinstance(m, (*_OURS, ConsistentDropout))):
+    if any(getattr(m, "p", 0) >= 1 for m in net.modules() if isinstance(m, (*_OURS, ConsistentDropout))):
         raise ValueError("a dropout with p = 1 drops everything; give p below 1")
 
 def consistent(

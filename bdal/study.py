@@ -344,7 +344,8 @@ def plot_scores(
     colours = [looks([score])[score]["color"], "0.35"][:len(parts)]
     ax.hist(list(parts.values()), bins=80, log=log, color=colours, label=list(parts),
             histtype="step" if groups else "bar")
-    if marks is None: marks = {"the lowest acquired": min((s for s in learner.row["scores"] if s is not None), default=0)}
+    asked = [s for s in learner.row["scores"] if s is not None]   # a selector may take no scores
+    if marks is None: marks = {"the lowest acquired": min(asked, default=0)}
     for (name, value), style in zip(marks.items(), (":", "-", "--")):
         ax.axvline(float(value), color="0.5", ls=style, label=name)
     ax.set(xlabel=f"{score.replace('bald', 'BALD')} of an unlabelled image", ylabel="images",
