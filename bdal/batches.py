@@ -39,16 +39,29 @@ def _answered(p_b_T_C, w_S, r_S_T, most, generator):
     return w / w.sum(), r / r.sum(1, keepdim=True)
 
 # %% ../nbs/deeper/batches.ipynb #2b411709
+def _merged(w_S, r_S_T, alike):
+    "Configurations in groups of so many alike ones, each group as one with their mean: gains are at least as large"
+    share_S, network_S = r_S_T.max(1)
+    order = (network_S + 1 - share_S).argsort()   # by the network that is right most likely, the surest first
+    w_G = torch.stack([w.sum() for w in w_S[order].split(alike)])
+    r_G_T = torch.stack([wr.sum(0) for wr in (w_S[:, None]*r_S_T)[order].split(alike)])
+    return w_G, r_G_T / w_G[:, None]
+
 def _lazy_best(p_N_T_C, each_N, bound_N, w_S, r_S_T, generator):
     "The candidate with the largest gain; the bounds of those that were tried are lowered"
     best, at, C = -math.inf, -1, p_N_T_C.shape[2]
-    order = top_k(bound_N, len(bound_N), 1., generator)
-    for some in order.split(min(max(2**20 // (C*len(w_S)), 1), 4096)):
-        if bound_N[some[0]] <= best: break
-        some = some[bound_N[some] > -math.inf]
-        bound_N[some] = _gain(p_N_T_C[some], each_N[some], w_S, r_S_T).cpu()
-        j = bound_N[some].argmax()
-        if bound_N[some[j]] > best: best, at = bound_N[some[j]].item(), int(some[j])
+    levels = [_merged(w_S, r_S_T, alike) for alike in (100, 10) if len(w_S) >= 2*alike] + [(w_S, r_S_T)]
+    def blocks(i, S): return i.split(min(max(2**20 // (C*S), 1), 4096))
+    for some in blocks(top_k(bound_N, len(bound_N), 1., generator), len(levels[0][0])):
+        if bound_N[some[0]] <= best: break   # lazy: nobody further down can gain more
+        for w, r in levels:
+            some = some[bound_N[some].argsort(descending=True, stable=True)]
+            for few in blocks(some, len(w)):
+                few = few[bound_N[few] > best]
+                if not len(few): break
+                gain_n = _gain(p_N_T_C[few], each_N[few], w, r).cpu()
+                bound_N[few] = gain_n if w is w_S else gain_n.minimum(bound_N[few])
+                if w is w_S and gain_n.max() > best: best, at = gain_n.max().item(), int(few[gain_n.argmax()])
     return at, best
 
 # %% ../nbs/deeper/batches.ipynb #8ce1450b
