@@ -391,7 +391,7 @@ def from_arrays(cls:Data,
         n_test = round(test_size * len(x))
         if not 0 < n_test < len(x):
             raise ValueError(
-                f"test_size {test_size} of {len(x)} inputs leaves {n_test} to test on; change it"
+                f"test_size {test_size} of {len(x)} inputs leaves {n_test} to test on; give more inputs, or another test_size"
             )
         order = torch.randperm(len(x), generator=stream(seed, "test split"))
         test, pool = order[:n_test].sort().values, order[n_test:].sort().values
@@ -511,6 +511,8 @@ def from_folder(cls:Data,
 )->Data: # y is -1 where there are no labels
     "Data from a folder of pictures"
     files = picture_files(folder := Path(folder).expanduser())
+    if test is not None and folder in (within := Path(test).expanduser()).parents:
+        files = [f for f in files if not f.is_relative_to(within)]
     if not files: raise ValueError(f"{folder} has no pictures; give a folder with files such as .jpg or .png")
     has = are_classes(files, folder, labelled)
     read:Any = partial(read_pictures, side=side, mode=mode, fit=fit, **how)
@@ -564,7 +566,7 @@ def write_whole(
         except OSError: os.unlink(f.name); raise
     except OSError as e:
         raise OSError(f"cannot write {path} ({e.strerror}); "
-                      "set BDAL_HOME to a folder with room that you may write") from e
+                      "give a folder with room that you may write; for data, set BDAL_HOME to it") from e
 
 # %% ../nbs/00_data.ipynb #bde5c099
 def unpack_mnist(
@@ -702,8 +704,9 @@ def as_labels(
 )->torch.Tensor: # int64 [n]
     "Labels as int64; names and fractions are refused"
     found = labels.detach().cpu().numpy() if torch.is_tensor(labels) else np.asarray(labels)
+    if found.dtype.kind == "b": found = found.astype(np.int64)
     kind = found.dtype.kind
-    whole = kind in "biu" or kind == "f" and ((abs(found) < 2**53) & (np.trunc(found) == found)).all()
+    whole = kind in "iu" or kind == "f" and ((abs(found) < 2**53) & (np.trunc(found) == found)).all()
     if found.size and (not whole or found.max() >= 2**63):
         raise ValueError(f"labels are {found.ravel()[:5].tolist()}; give class numbers, counted from 0")
     return torch.as_tensor(found.astype(np.int64)).flatten()

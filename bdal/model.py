@@ -12,8 +12,8 @@ from .data import seeded, stream
 
 # %% auto #0
 __all__ = ['draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'make_consistent', 'check_has_dropout',
-           'consistent', 'tidy', 'consistent_for_now', 'pass_once', 'as_logits', 'n_early', 'sampling', 'split_front',
-           'plain_log_probs']
+           'consistent', 'tidy', 'consistent_for_now', 'pass_once', 'as_logits', 'n_early', 'evaluating', 'sampling',
+           'split_front', 'plain_log_probs']
 
 # %% ../nbs/01_model.ipynb #d4e82e56
 def draw_masks(
@@ -181,6 +181,16 @@ def n_early(
     return min(sum(i < last for i in drops), len(drops) - 1)
 
 @contextmanager
+def evaluating(
+    net:nn.Module, # any
+):
+    "Within the block the network does not train; afterwards each of its parts does as before"
+    was = [(m, m.training) for m in net.modules()]
+    try: yield net.eval()
+    finally:
+        for m, training in was: m.training = training
+
+@contextmanager
 def sampling(
     net:nn.Module, # with consistent dropout
     T:int, # samples
@@ -192,29 +202,25 @@ def sampling(
     layers = [m for m in net.modules() if isinstance(m, ConsistentDropout)]
     def switch(t):
         for m in layers: m.t = t
-    was_training, fused, first = (
-        net.training,
-        torch.backends.mha.get_fastpath_enabled(),
-        n_early(net) if late else 0,
-    )
-    try:
-        net.eval()
-        torch.backends.mha.set_fastpath_enabled(False)   # which knows no dropout
-        for i, m in enumerate(layers):   # p = 0 drops nothing
-            if i >= first and m.p or m is layers[-1]:
-                m.T, m.masks, m.generator = T, None, stream(seed, "masks", i)
-        yield switch
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
-        net.train(was_training)
-        for m in layers: m.T = m.masks = m.generator = None
+    fused, first = torch.backends.mha.get_fastpath_enabled(), n_early(net) if late else 0
+    with evaluating(net):
+        try:
+            torch.backends.mha.set_fastpath_enabled(False)   # which knows no dropout
+            for i, m in enumerate(layers):   # p = 0 drops nothing
+                if i >= first and m.p or m is layers[-1]:
+                    m.T, m.masks, m.generator = T, None, stream(seed, "masks", i)
+            yield switch
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fused)
+            for m in layers: m.T = m.masks = m.generator = None
 
 # %% ../nbs/01_model.ipynb #1b83f110
 def split_front(
     net:nn.Module, # within `sampling`
 )->tuple: # two modules: what comes before the first dropout that samples, and the rest
     "What all T networks share, and the rest"
-    if type(net) is not nn.Sequential: return nn.Identity(), net   # a subclass may do more than its layers
+    more = net._forward_hooks or net._forward_pre_hooks or "forward" in vars(net)
+    if type(net) is not nn.Sequential or more: return nn.Identity(), net   # it may do more than its layers
     first = next(i for i, m in enumerate(net)
                  if any(isinstance(o, ConsistentDropout) and o.T for o in m.modules()))
     return net[:first], net[first:]

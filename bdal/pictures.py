@@ -220,13 +220,16 @@ def read_to_disk(
     def stamp(f): return [str(f), *((s := f.stat()).st_size, s.st_mtime_ns)] if f.exists() else [str(f)]
     made_of = json.dumps([[stamp(Path(f).absolute()) for f in files], side, mode, sorted(how.items())])
     path = Path(to)/f"{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.uint8"
-    if not path.with_suffix(".json").exists():
+    if not (path.with_suffix(".json").exists() and path.exists()):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.stem, delete=False) as part:
-            read = read_pictures(files, side, mode, write=lambda a: part.write(a.tobytes()), **how)
+            try: read = read_pictures(files, side, mode, write=lambda a: part.write(a.tobytes()), **how)
+            except BaseException: os.unlink(part.name); raise   # such as a full disk
+        place = {f: i for i, f in enumerate(files)}
+        found = [[place[f] for f in read.files], {place[f]: why for f, why in read.left_out.items()}]
+        Path(part.name + ".json").write_text(json.dumps(found))
         os.replace(part.name, path)
-        told = [list(map(files.index, read.files)), {files.index(f): why for f, why in read.left_out.items()}]
-        path.with_suffix(".json").write_text(json.dumps(told))
+        os.replace(part.name + ".json", path.with_suffix(".json"))
     good, left_out = json.loads(path.with_suffix(".json").read_text())
     shape = (len(good), 3 if mode == "RGB" else 1, side, side)
     x:Any = np.memmap(path, np.uint8, "r", shape=shape) if good else np.zeros(shape, np.uint8)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from .data import stream, take, undisturbed
+from .model import evaluating
 
 # %% auto #0
 __all__ = ['MOST_WEIGHTS', 'as_posterior', 'last_linear', 'passes', 'features', 'Ensemble', 'gauss_newton', 'check_laplace',
@@ -49,9 +50,7 @@ def last_linear(
 
 def _in_eval(net, f):
     "f(), with the network in evaluation"
-    was_training = net.training
-    try: return f() if not net.eval().training else None
-    finally: net.train(was_training)
+    with evaluating(net): return f()
 
 # %% ../nbs/deeper/posteriors.ipynb #90ae1f0b
 @torch.inference_mode()

@@ -29,7 +29,7 @@ from .record import FORMAT, PROTOCOL, Record, header, last_accuracy, trial_in_wo
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_training', 'check_sampling', 'check_net', 'layers_in_words', 'net_in_words', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv']
+__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'check_sampling', 'check_net', 'layers_in_words', 'net_in_words', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -232,6 +232,11 @@ def check_new(net_of_seed, net, seed, device):
         raise ValueError(
             "net gives the same module each time; let it make a new one, since each round trains from scratch"
         )
+    def learnt(of):
+        return {w.data_ptr() for w in of.parameters() if w.requires_grad and not is_lazy(w) and w.numel()}
+    if learnt(again) & learnt(net):
+        raise ValueError("net gives networks that share weights, so a round would not train from scratch; "
+                         "make each layer that learns within the function")
     begun = net.state_dict()
     if not all(begun[k].equal(w) for k, w in again.state_dict().items() if torch.is_tensor(w) and not is_lazy(w)):
         raise ValueError(
@@ -239,6 +244,17 @@ def check_new(net_of_seed, net, seed, device):
             "replayed; draw them from torch's or numpy's global numbers, which are seeded"
         )
     return again
+
+# %% ../nbs/03_steps.ipynb #72b4c8d1
+def check_same(net, x, out):
+    "Does the network say the same as the one before it? What is no weight may be drawn anew, too"
+    if any(map(is_lazy, net.parameters())): return   # whose weights are drawn when it is first asked
+    with torch.no_grad(): again = as_logits(net.eval()(x.clone()))
+    if not torch.allclose(again, as_logits(out), 1e-3, 1e-4):
+        raise ValueError(
+            "net gives a network with the same weights and another answer when it is called again with the "
+            "same seed; draw all that it has from torch's or numpy's global numbers, which are seeded"
+        )
 
 def check_training(net, x, classes):
     "Can it be trained? Some networks give more than logits then"
@@ -292,6 +308,7 @@ def check_net(
                              "give a finite number, such as -1e4, for a class that cannot be")
         again = check_new(net_of_seed, net, protocol.seed, device)
         check_sampling(net, x, protocol, device)
+        check_same(again, x[:1].to(device), out)
         check_training(again, x.to(device), classes)
         return net
 
@@ -546,7 +563,9 @@ def _header(self:Learner, net, data):
     p:Any = self.protocol
     choices = {*asdict(p), "classes", "net", "protocol"}
     if data is not None and (not isinstance(data, dict) or choices & {*data}):
-        raise ValueError(f"data is {data!r:.60}; give dict(data=name, fingerprint=...), no choice of the trial")
+        raise ValueError(
+            f"data is {data!r:.60}; give dict(data=name, fingerprint=...), no choice of the trial"
+        )
     pool, test = self.pool, self.test and fingerprint(self.test.x, self.test.y, *self.test.parts.values())
     ours = isinstance(self.net_of_seed, partial) and self.net_of_seed.func is default_net
     name = getattr(self.net_of_seed, "__qualname__", type(self.net_of_seed).__name__)
@@ -658,7 +677,7 @@ def _measure(self:Learner, net, seed):
 def _choose(self:Learner, net, seed):
     "The batch to ask about; and scores_N, NaN where not scored"
     p, pool, n = self.protocol, self.pool, len(self.pool.labelled)
-    scores_N = torch.full((len(pool.x),), math.nan)
+    scores_N = torch.full((len(pool.x),), math.nan, dtype=torch.float32)
     said, left = self.answers.at_question[0], pool.unlabelled
     if skipped := [i for i, s in said.items() if s.label == SKIPPED]:
         left = left[~torch.isin(left, torch.tensor(skipped))]
@@ -782,7 +801,8 @@ def ask(self:Learner,
             self.asking = not self.row
         if self.asking: self._ask(progress)
         with self.record.lock:
-            if self.row.get("round") != len(self.record.rounds): continue   # another thread has told the answer
+            if self.row.get("round") != len(self.record.rounds):
+                continue  # another thread has told the answer
             if not self.row["indices"]: self.record.append(self.row)
             left = [i for i in self.row["indices"] if i not in self.answers.said]
             if left or not self.row["indices"]: return torch.tensor(left, dtype=torch.int64)
@@ -1123,15 +1143,27 @@ A classifier with {C} classes ({classes}), made with bdal {version} by Bayesian 
 
 How it was made: {trial}. Trained on {n_net} labels; accuracy on record: {accuracy}. {stop}
 
-To load the weights, `net` is made by the function that made it for the learner, and then:
+To load the weights, `make` is the function that made networks for the learner:
 
-    import torch
-    net.load_state_dict(torch.load("weights.pt", weights_only=True))
-    net.eval()
+    {load}
 
 The labelled inputs were chosen, not drawn at random: shares of classes in `labels.csv` are not those of all inputs.
 """
 
+def how_to_load(posterior, begun, outputs):
+    "The lines that load a learner's network, which may have more outputs than it began with"
+    kind, M = as_posterior(posterior)
+    one = "make({})" if begun == outputs else f"grown(make, {begun}, {outputs}, {{}})"
+    lines = ["import torch"] + ["from bdal.steps import grown"]*(begun != outputs)
+    lines += ["from bdal.posteriors import Ensemble"]*(kind == "ensemble")
+    lines += ['weights = torch.load("weights.pt", weights_only=True)']
+    if kind == "ensemble": one = f"Ensemble([{one.format('seed')} for seed in range({M})])"
+    lines += [f"net = {one.format(0)}"]
+    if kind == "laplace":   # without the normal distribution around them
+        lines += ["weights = {name.removeprefix('net.'): mean for name, mean in weights.items()}"]
+    return "\n    ".join([*lines, "net.load_state_dict(weights)", "net.eval()"])
+
+# %% ../nbs/deeper/answers.ipynb #a0b1c3d9
 @patch
 def export(self:Learner,
     folder, # to write into; it is made
@@ -1146,11 +1178,12 @@ def export(self:Learner,
     names = list(map(str, range(self.begun_with) if classes is None else classes))[:C]
     names += [name or str(C) for name in self.answers.names[len(names) - self.begun_with:]]
     if len(names) != C: raise ValueError(f"{len(names)} names and {C} classes; give one name a class")
+    load = how_to_load(self.protocol.posterior, self.begun_with, self.pool.classes)
     said = dict(C=C, classes=", ".join(names), version=self.record.header["versions"]["bdal"], N=N,
                 n=len(self.answers.known), T=self.protocol.T,
                 trial=trial_in_words(self.record.header["config"]),
                 net=self.record.header["config"]["net"], accuracy=last_accuracy(self.record.rounds),
-                stop=self.when_to_stop(), n_net=len(self.pool.labelled))
+                load=load, stop=self.when_to_stop(), n_net=len(self.pool.labelled))
     write_whole(folder/"predictions.csv", as_csv(self.predictions_table(files, names)))
     write_whole(folder/"labels.csv", as_csv(self.labels_table(files, names)))
     torch.save(self.net.state_dict(), file := io.BytesIO())

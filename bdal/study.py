@@ -160,10 +160,7 @@ def first(
     n_test = n_test or max(1, round(n*len(data.y_test)/len(data)))
     if (n, n_test) == (len(data), len(data.y_test)): return data
     if hasattr(data, "ambiguous"): return _half_and_half(data, n, n_test)
-    parts = {k: i[i < n_test] for k, i in (data.test_parts or {}).items()}
-    among = None if data.start_among is None else data.start_among[data.start_among < n]
-    return replace(data, name=f"{data.name}, first {n:,}", x=data.x[:n], y=data.y[:n], start_among=among,
-                   x_test=data.x_test[:n_test], y_test=data.y_test[:n_test], test_parts=parts or None)
+    return data.first(n, n_test)
 
 # %% ../nbs/deeper/study.ipynb #2e3591f7
 def load_data(
@@ -315,7 +312,8 @@ class Experiment(Parameters):
         "A learner that knows the start set and scores every image"
         data = self.images
         told = dict(data=data.name, fingerprint=data.fingerprint)   # for the record
-        return Learner(data.x, start=(self.start, data.y[self.start]), test=(data.x_test, data.y_test),
+        test = (data.x_test, data.y_test) if len(data.x_test) else None
+        return Learner(data.x, start=(self.start, data.y[self.start]), test=test,
                        test_parts=data.test_parts, classes=len(data.classes), net=self.make_net,
                        **{**self.protocol, "race": None, "data": told, **changed})
 

@@ -16,7 +16,8 @@ from .model import ConsistentDropout, ConsistentDropout2d, pass_once, sampling
 from .train import using_threads
 
 # %% auto #0
-__all__ = ['POINTWISE', 'POOLING', 'NORMS', 'HOMOGENEOUS', 'kept', 'thin', 'survives', 'thinned_log_probs', 'cannot_thin']
+__all__ = ['POINTWISE', 'POOLING', 'NORMS', 'HOMOGENEOUS', 'kept', 'thin', 'survives', 'computes', 'thinned_log_probs',
+           'cannot_thin']
 
 # %% ../nbs/deeper/thinning.ipynb #ad399db1
 def _patches(a, kernel, step, top, rows, width):
@@ -307,6 +308,13 @@ def survives(
     error, spread = (x.to(dtype).float() - x).square().mean(0).sqrt(), x.std(0, correction=0)
     return bool((error <= .02*spread + 1e-6).all())
 
+def computes(
+    net:nn.Module, # to be thinned
+)->bool: # no: it may look something up, or have numbers of its own that are not to be rounded
+    "Does a network only compute with its inputs, by torch's own layers?"
+    own = [m for m in net.modules() if not type(m).__module__.startswith(("torch.nn.", "bdal."))]
+    return not own and not any(isinstance(m, (nn.Embedding, nn.EmbeddingBag)) for m in net.modules())
+
 # %% ../nbs/deeper/thinning.ipynb #b8a90321
 def thinned_log_probs(
     net:nn.Module, # trained; its layers as `cannot_thin` allows
@@ -323,7 +331,7 @@ def thinned_log_probs(
     chunk = chunk or (
         1024 if device.type == "cuda" else 128 if late else 64 if dtype == torch.bfloat16 else 32
     )
-    if dtype.itemsize < 4 and not survives(x[:1000], dtype): dtype = torch.float32
+    if dtype.itemsize < 4 and not (computes(net) and survives(x[:1000], dtype)): dtype = torch.float32
     front, steps = thin(net, x[:1].to(device), T, seed, dtype, late)
     layout = torch.channels_last if x.ndim == 4 else torch.contiguous_format
     def run(x_B):
@@ -348,6 +356,8 @@ def cannot_thin(
         return "its dropout is not of bdal.model"
     if any(m._forward_hooks or m._forward_pre_hooks for m in net.modules()):
         return "it has hooks, which may change what a layer gives"
+    if any("forward" in vars(m) for m in net.modules()): return "a layer's forward was replaced"
+    if any(w.dtype != torch.float32 for w in net.parameters()): return "its weights are not float32"
     if any(map(is_parametrized, net.modules())): return "its weights are parametrized"
     if any(isinstance(m, _NEIGHBOURS) and m.running_mean is None for m in net.modules()):
         return "it has a norm without running statistics"

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 from .data import seeded, stream, undisturbed
-from .model import as_logits
+from .model import as_logits, evaluating
 
 # %% auto #0
 __all__ = ['LARGE', 'AUGMENT', 'auto_dtype', 'even_batches', 'fit_threads', 'using_threads', 'affine', 'elastic', 'optimizer',
@@ -60,11 +60,10 @@ def fit_threads(
     threads = torch.get_num_threads()
     if _THREADS_ARE_SET or threads == 1 or threads != _THREADS_AT_IMPORT: return threads
     from torch.utils.flop_counter import FlopCounterMode
-    was_training, one = net.training, x[:1].clone().to(next(net.parameters()).device)
+    one = x[:1].clone().to(next(net.parameters()).device)
     def count():
         with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as counter:
-            try: net.eval()(one)
-            finally: net.train(was_training)
+            with evaluating(net): net(one)
         return counter.get_total_flops()
     # in a thread of its own, which no interrupt reaches: torch's mode would stay on, half undone
     with ThreadPoolExecutor(1) as pool: flops = pool.submit(count).result()
@@ -83,10 +82,14 @@ def using_threads(
 @cache
 def _basis(h, w, knots):
     "u, v, 1, and the bicubic bump around each knot, at every pixel: [3 + knots**2, h*w]"
-    places = F.affine_grid(torch.eye(2, 3)[None], [1, 1, h, w], align_corners=False).flatten(0, 2).T
-    knots_alone = torch.eye(knots**2).unflatten(1, (1, knots, knots))
+    places = (
+        F.affine_grid(torch.eye(2, 3, dtype=torch.float32)[None], [1, 1, h, w], align_corners=False)
+        .flatten(0, 2)
+        .T
+    )
+    knots_alone = torch.eye(knots**2, dtype=torch.float32).unflatten(1, (1, knots, knots))
     bumps = F.interpolate(knots_alone, (h, w), mode="bicubic", align_corners=True)
-    return torch.cat([places, torch.ones(1, h*w), bumps.flatten(1)])
+    return torch.cat([places, torch.ones(1, h*w, dtype=torch.float32), bumps.flatten(1)])
 
 def affine(
     x:torch.Tensor, # images, [B, channels, H, W], background 0
@@ -102,7 +105,11 @@ def affine(
     a, b = turn.cos() * (1 + size), turn.sin() * (1 + size)
     map_B = torch.stack([a, -b, 2*dx, b, a, 2*dy], 1).view(-1, 2, 3)
     if bend: map_B = torch.cat([map_B, bend*torch.randn(len(x), 2, knots**2)], 2)
-    places_B = (map_B @ _basis(*x.shape[2:], knots)[:map_B.shape[2]]).view(-1, 2, *x.shape[2:]).movedim(1, -1)
+    places_B = (
+        (map_B @ _basis(*x.shape[2:], knots)[: map_B.shape[2]].to(map_B))
+        .view(-1, 2, *x.shape[2:])
+        .movedim(1, -1)
+    )
     return F.grid_sample(x, places_B.to(x), align_corners=False)
 
 def elastic(

@@ -40,6 +40,21 @@ def net(give):
     return lambda seed: Net(give)
 
 
+TRUNK = nn.Sequential(nn.Linear(8, 16), nn.ReLU())
+
+
+class Shuffled(nn.Module):
+    "With numbers that torch.manual_seed does not reach, and that state_dict does not hold"
+
+    def __init__(self, seed):
+        super().__init__()
+        self.a, self.drop, self.b = nn.Linear(8, 16), nn.Dropout(0.5), nn.Linear(16, 2)
+        self.order = torch.from_numpy(np.random.default_rng().permutation(8))
+
+    def forward(self, x):
+        return self.b(self.drop(self.a(x[:, self.order]).relu()))
+
+
 class Bag(nn.Module):
     def __init__(self, sparse):
         super().__init__()
@@ -58,6 +73,8 @@ def conv(seed):   # without nn.Flatten
 
 
 REFUSED = {
+    "a trunk that all networks share": (lambda: learner(net=lambda s: nn.Sequential(TRUNK, nn.Dropout(0.5), nn.Linear(16, 2))), "share weights"),
+    "a state of its own": (lambda: learner(net=Shuffled), "another answer"),
     "device cuda without one": (lambda: learner(device="cuda"), "device 'cuda'"),
     "device mps without one": (lambda: learner(device="mps"), "device 'mps'"),
     "device that is none": (lambda: learner(device="gpu"), "device 'gpu'"),
@@ -153,6 +170,9 @@ TAKEN = {
     "start of a list": lambda: balanced_start([0, 1, 1, 0], 1),
     "start among a mask": lambda: balanced_start(Y, 1, among=Y >= 0),
     "start among a list": lambda: balanced_start(Y, 1, among=[0, 1, 2, 3]),
+    "labels yes or no": lambda: learner(start=([0, 1, 2], [True, False, True])).ask(),
+    "labels yes or no, a tensor": lambda: as_labels(Y > 0),
+    "a trunk that all share, and that does not learn": lambda: learner(net=lambda s: nn.Sequential(freeze(nn.Sequential(*TRUNK)), nn.Dropout(0.5), nn.Linear(16, 2))).ask(),
     "a range as start": lambda: Pool(X, (range(4), [0, 1, 0, 1])),
     "embeddings": lambda: learner(torch.randint(0, 50, (40, 6)), net=lambda s: Bag(False)).ask(),
     "all parameters but the last layer frozen": lambda: learner(net=lambda s: freeze(mlp(s))).ask(),

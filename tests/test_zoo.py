@@ -24,6 +24,7 @@ def randn(*shape):
     return torch.randn(N, *shape, generator=stream(0, "zoo"))
 
 
+WITH_IDS = torch.cat([torch.randint(0, 5000, (N, 1), generator=stream(0, "ids")).float(), randn(7)], 1)
 TABLE, IMAGES, SIGNAL, VOLUME = randn(8), randn(1, 12, 12), randn(1, 4, 20), randn(1, 6, 6, 6)
 COLOUR, WORDS = randn(3, 32, 32), torch.randint(0, 50, (N, 7), generator=stream(0, "words")).float()
 seq = nn.Sequential
@@ -120,6 +121,48 @@ def hooked():
     return net
 
 
+def root_hooked():
+    net = mlp(nn.ReLU(), nn.Dropout(0.5))
+    net.register_forward_hook(lambda m, args, out: out.flip(1))
+    return net
+
+
+def root_patched():
+    net = mlp(nn.ReLU(), nn.Dropout(0.5))
+    layers = list(net)
+    net.forward = lambda x: layers[3](layers[2](layers[1](layers[0](x * 2))))
+    return net
+
+
+def patched():
+    net = mlp(nn.ReLU(), nn.Dropout(0.5))
+    layer = net[0]
+    layer.forward = lambda x: F.linear(x, layer.weight, layer.bias) * 2 + 1
+    return net
+
+
+class Ids(nn.Module):
+    "Column 0 holds ids, the others numbers"
+
+    def __init__(self):
+        super().__init__()
+        self.e = nn.Embedding(5000, 8)
+
+    def forward(self, x):
+        return torch.cat([self.e(x[:, 0].long()), x[:, 1:]], 1)
+
+
+class Minus(nn.Module):
+    "With a tensor that is neither weight nor buffer"
+
+    def __init__(self):
+        super().__init__()
+        self.m = torch.full((8,), 0.3)
+
+    def forward(self, x):
+        return x - self.m
+
+
 def block(width=4):
     return By(lambda m, x: F.relu(x + m.b(m.drop(F.relu(m.norm(m.a(x)))))), a=nn.Conv2d(width, width, 3, padding=1), norm=nn.BatchNorm2d(width), drop=nn.Dropout2d(0.3), b=nn.Conv2d(width, width, 3, padding=1))
 
@@ -163,6 +206,12 @@ SAMPLED = {
     "orthogonal": (lambda: normed(parametrizations.orthogonal), TABLE),
     "pruned": (pruned, TABLE),
     "a hook that changes an output": (hooked, TABLE),
+    "a hook on the whole": (root_hooked, TABLE),
+    "a layer whose forward was replaced": (patched, TABLE),
+    "ids in a table": (lambda: seq(Ids(), nn.Linear(15, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, C)), WITH_IDS),
+    "a tensor of its own": (lambda: seq(Minus(), *mlp(nn.ReLU(), nn.Dropout(0.5))), TABLE),
+    "a Fourier transform": (lambda: seq(Do(lambda x: torch.fft.rfft(x).abs()), nn.Linear(5, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, C)), TABLE),
+    "double precision inside": (lambda: seq(Do(lambda x: x.double()), *mlp(nn.ReLU(), nn.Dropout(0.5)).double()), TABLE),
     "lazy": (lambda: seq(nn.LazyLinear(16), nn.ReLU(), nn.Dropout(0.5), nn.LazyLinear(C)), TABLE),
     "convolutions": (lambda: conv(nn.ReLU(), nn.Dropout2d(0.4), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Dropout(0.5)), IMAGES),
     "convolution, dropout of pixels": (lambda: conv(nn.ReLU(), nn.Dropout(0.4), nn.Conv2d(4, 6, 3)), IMAGES),
@@ -194,6 +243,7 @@ SAMPLED = {
     "words, convolution": (lambda: By(lambda m, x: m.o(m.drop(m.c(m.w(x.long()).transpose(1, 2)).relu().amax(-1))), w=nn.Embedding(50, 8), c=nn.Conv1d(8, 6, 3), drop=nn.Dropout(0.5), o=nn.Linear(6, C)), WORDS),
 }
 REFUSED = {
+    "a forward of the whole that was replaced": (root_patched, TABLE),
     "no dropout": (lambda: mlp(nn.ReLU()), TABLE),
     "p = 0": (lambda: mlp(nn.ReLU(), nn.Dropout(0.0)), TABLE),
     "p = 1": (lambda: mlp(nn.ReLU(), nn.Dropout(1.0)), TABLE),
