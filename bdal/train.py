@@ -66,7 +66,11 @@ def fit_threads(
             with evaluating(net): net(one)
         return counter.get_total_flops()
     # in a thread of its own, which no interrupt reaches: torch's mode would stay on, half undone
-    with ThreadPoolExecutor(1) as pool: flops = pool.submit(count).result()
+    try:
+        with ThreadPoolExecutor(1) as pool: flops = pool.submit(count).result()
+    except RuntimeError as e:   # of a lock that an interrupt left half taken
+        if isinstance(e.__context__, KeyboardInterrupt): raise e.__context__ from None
+        raise
     return threads if flops/2 * min(batch, len(x)) >= LARGE else 1
 
 @contextmanager

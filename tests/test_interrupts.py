@@ -126,10 +126,12 @@ def test_an_interrupt_while_operations_are_counted(monkeypatch):
     monkeypatch.setattr(train, "_THREADS_AT_IMPORT", 2)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     model, chance, hits = Odd(0), random.Random(1), 0
-    train.fit_threads(model, X)
-    began = time.perf_counter()
-    train.fit_threads(model, X)
-    seconds = time.perf_counter() - began
+    took = []
+    for _ in range(8):  # the first ones import
+        began = time.perf_counter()
+        train.fit_threads(model, X)
+        took.append(time.perf_counter() - began)
+    seconds = min(took)
     for _ in range(40):
         hits += interrupted(lambda: train.fit_threads(model, X), max(1e-6, chance.uniform(0, seconds)))
         while any("ThreadPool" in t.name for t in threading.enumerate()):
