@@ -220,7 +220,13 @@ def read_to_disk(
     def stamp(f): return [str(f), *((s := f.stat()).st_size, s.st_mtime_ns)] if f.exists() else [str(f)]
     made_of = json.dumps([[stamp(Path(f).absolute()) for f in files], side, mode, sorted(how.items())])
     path = Path(to)/f"{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.uint8"
-    if not (path.with_suffix(".json").exists() and path.exists()):
+    channels = 3 if mode == "RGB" else 1
+    def there():
+        "What was found, where all of it is on the disk"
+        try: found = json.loads(path.with_suffix(".json").read_text())
+        except (OSError, ValueError): return None
+        return found if path.exists() and path.stat().st_size == len(found[0])*channels*side**2 else None
+    if not there():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.stem, delete=False) as part:
             try: read = read_pictures(files, side, mode, write=lambda a: part.write(a.tobytes()), **how)
@@ -230,7 +236,7 @@ def read_to_disk(
         Path(part.name + ".json").write_text(json.dumps(found))
         os.replace(part.name, path)
         os.replace(part.name + ".json", path.with_suffix(".json"))
-    good, left_out = json.loads(path.with_suffix(".json").read_text())
-    shape = (len(good), 3 if mode == "RGB" else 1, side, side)
+    good, left_out = there()
+    shape = (len(good), channels, side, side)
     x:Any = np.memmap(path, np.uint8, "r", shape=shape) if good else np.zeros(shape, np.uint8)
     return Read(x, [files[i] for i in good], {files[int(i)]: why for i, why in left_out.items()})

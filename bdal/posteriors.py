@@ -37,7 +37,7 @@ def last_linear(
     hooks = [m.register_forward_hook(lambda m, args, out: called.append((m, args[0].shape)))
              for m in net.modules() if isinstance(m, nn.Linear)]
     try:
-        with undisturbed(): _in_eval(net, lambda: net(x.to(device, copy=True)))
+        with undisturbed(), evaluating(net): net(x.to(device, copy=True))
     finally:
         for hook in hooks: hook.remove()
     if not called or len(called[-1][1]) != 2:
@@ -48,9 +48,7 @@ def last_linear(
         )
     return called[-1][0]
 
-def _in_eval(net, f):
-    "f(), with the network in evaluation"
-    with evaluating(net): return f()
+
 
 # %% ../nbs/deeper/posteriors.ipynb #90ae1f0b
 @torch.inference_mode()
@@ -78,7 +76,7 @@ def passes(
     dtype:torch.dtype=torch.float32, # of the arithmetic
 )->torch.Tensor: # what `each` makes of them, [N, ...]
     "One pass over some inputs, with dropout off"
-    with undisturbed(): return _in_eval(net, lambda: _passes(net, x, chunk, dtype, each))
+    with undisturbed(), evaluating(net): return _passes(net, x, chunk, dtype, each)
 
 def features(
     net:nn.Module, # trained, with a linear layer at its end
