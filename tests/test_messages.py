@@ -254,3 +254,19 @@ def test_lines_of_a_sweep(tmp_path, monkeypatch, capsys):
     assert not of_type(["a", None], "list[int]") and not of_type([True], "list[int]") and not of_type([0.5], "list[int]")
     with pytest.raises(TypeError, match=r"give list\[int\]"):
         check_parameters(dict(__annotations__=dict(sizes="list[int]"), sizes=["a", None]))
+
+
+@pytest.mark.parametrize("posterior", ["dropout", "ensemble 3", "laplace"])
+def test_an_exported_network_loads_by_the_lines_of_its_readme(posterior, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        one = learner(posterior=posterior, score="margin")
+        idx = one.ask(progress=False)
+        one.tell(idx, Y[idx])
+        one.ask(progress=False)
+        out = one.export(tmp_path / "export")
+    lines = [line[4:] for line in (out / "README.md").read_text().splitlines() if line.startswith("    ")]
+    there = dict(make=mlp)
+    exec("\n".join(lines).replace("weights.pt", str(out / "weights.pt")), there)
+    trained = one.net.net if posterior == "laplace" else one.net
+    assert all(w.equal(other) for w, other in zip(there["net"].state_dict().values(), trained.state_dict().values(), strict=True))
