@@ -210,6 +210,7 @@ class Record:
         self.rounds = list[dict]()
         self.lines = list[dict]()        # rounds, and what a person said between them
         self.lock = threading.RLock()    # one thread writes at a time
+        self.turn = threading.RLock()    # and one computes a question
         self._torn = b""                 # a last line that was cut off
         self._size = 0                   # bytes of the open file that are in `rounds`
         self._moved = dict[str, Any]()   # what the next round says of a new host
@@ -328,10 +329,12 @@ def close(self:Record)->None:
     if self._file: self._file.close(); self._file = None
 
 @patch
-def __getstate__(self:Record): return {**vars(self), "_file": None, "lock": None} # in a pickle: to be read
+def __getstate__(self:Record): # in a pickle: to be read
+    return {**vars(self), "_file": None, "lock": None, "turn": None}
 
 @patch
-def __setstate__(self:Record, state): vars(self).update(state, lock=threading.RLock())
+def __setstate__(self:Record, state):
+    vars(self).update(state, lock=threading.RLock(), turn=threading.RLock())
 
 # %% ../nbs/deeper/record.ipynb #5c0e7f3a
 @patch

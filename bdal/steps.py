@@ -794,19 +794,20 @@ def ask(self:Learner,
     progress:bool|str=True, # show, after a second, what is being done and for how much longer? "trial": until its end
 )->torch.Tensor: # indices into the full set, best first, int64 [K]; empty: the trial is complete
     "Train, measure, score the pool; which images to label next?"
-    while True:
-        with self.record.lock:
-            self._catch_up()
-            if self.record.complete: return torch.tensor([], dtype=torch.int64)
-            self.asking = not self.row
-        if self.asking: self._ask(progress)
-        with self.record.lock:
-            if self.row.get("round") != len(self.record.rounds):
-                continue  # another thread has told the answer
-            if not self.row["indices"]: self.record.append(self.row)
-            left = [i for i in self.row["indices"] if i not in self.answers.said]
-            if left or not self.row["indices"]: return torch.tensor(left, dtype=torch.int64)
-            self._close()   # all of them have been labelled or skipped
+    with self.record.turn:   # two threads that ask get the same question
+        while True:
+            with self.record.lock:
+                self._catch_up()
+                if self.record.complete: return torch.tensor([], dtype=torch.int64)
+                self.asking = not self.row
+            if self.asking: self._ask(progress)
+            with self.record.lock:
+                if self.row.get("round") != len(self.record.rounds):
+                    continue  # another thread has told the answer
+                if not self.row["indices"]: self.record.append(self.row)
+                left = [i for i in self.row["indices"] if i not in self.answers.said]
+                if left or not self.row["indices"]: return torch.tensor(left, dtype=torch.int64)
+                self._close()   # all of them have been labelled or skipped
 
 # %% ../nbs/03_steps.ipynb #7d50e092
 GO_ON = "to go on, begin another record, with a larger n_final or none and start=learner.known"

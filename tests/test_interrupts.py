@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from bdal.data import Pool
 from bdal.record import Record
 from bdal.steps import Learner
 
@@ -140,9 +141,12 @@ def test_an_interrupt_while_operations_are_counted(monkeypatch):
     assert hits > 5
 
 
-def test_two_threads_at_one_learner(alone, tmp_path):
-    "Each round once; who comes second is told, or answers the next question"
+def test_two_threads_at_one_learner(alone, tmp_path, monkeypatch):
+    "Each round once, as one thread would have it; who comes second is told, or answers the next question"
     make, want, _ = alone
+    hold, begin_to_ask, chance = Pool.hold, Learner._ask, random.Random(0)
+    monkeypatch.setattr(Pool, "hold", lambda *args: (time.sleep(0.01), hold(*args)))  # the record has it, the pool not yet
+    monkeypatch.setattr(Learner, "_ask", lambda *args: (time.sleep(chance.uniform(0, 0.1)), begin_to_ask(*args)))  # nobody has answered yet, or just now
     learner, errors = begin(tmp_path / "trial.jsonl", make), []
 
     def work():
@@ -160,5 +164,5 @@ def test_two_threads_at_one_learner(alone, tmp_path):
         [t.start() for t in threads]
         [t.join(120) for t in threads]
     learner.record.close()
-    assert [row["round"] for row in lines(tmp_path / "trial.jsonl")] == list(range(len(want))) and Record(tmp_path / "trial.jsonl").complete
+    assert lines(tmp_path / "trial.jsonl") == want and Record(tmp_path / "trial.jsonl").complete
     assert all("labelled already" in e or "call ask() first" in e or "complete" in e or "cannot be written" in e for e in errors), set(errors)
