@@ -608,19 +608,23 @@ def mnist(
 # %% ../nbs/00_data.ipynb #7a00dd8c
 def show_images(
     x, # images, [n, 1 or 3, H, W]
-    titles=None, # a text per image, [n]
+    titles=None, # a text per image, [n]; a number has two decimals, and None says nothing
     cols:int=10, # images in a row
     size:float=0.9, # inches an image
 ):
     "Draw images in a grid, and return the figure"
     import matplotlib.pyplot as plt
+    if titles is not None and len(titles) != len(x):
+        raise ValueError(f"{len(x)} images and {len(titles)} titles: give one an image")
     rows = -(-len(x) // cols)
     fig, axes = plt.subplots(rows, cols, figsize=(size*cols, size*rows*(1.25 if titles is not None else 1)),
                              squeeze=False)
     for ax in axes.flat: ax.axis("off")
     for i, (ax, image) in enumerate(zip(axes.flat, x)):
         ax.imshow(image.permute(1, 2, 0).cpu(), cmap="gray_r", vmin=0, vmax=1)
-        if titles is not None: ax.set_title(str(titles[i]), fontsize=8, loc="center", fontweight="normal")
+        if titles is None or titles[i] is None: continue
+        title = f"{titles[i]:.2f}" if isinstance(titles[i], float) else str(titles[i])
+        ax.set_title(title, fontsize=8, loc="center", fontweight="normal")
     plt.close(fig)
     return fig
 

@@ -6,8 +6,9 @@
 from __future__ import annotations
 import math, os, platform
 from contextlib import contextmanager
-from concurrent.futures import ThreadPoolExecutor
+from _thread import allocate_lock, start_new_thread
 from functools import cache
+from queue import SimpleQueue
 import torch
 from torch import nn
 import torch.nn.functional as F
@@ -50,6 +51,7 @@ def even_batches(
 _THREADS_AT_IMPORT = torch.get_num_threads()
 _THREADS_ARE_SET = any(os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"))
 LARGE = 1e9 # multiplications in the forward pass of a training step, from which on all threads are used
+_counting = allocate_lock()
 
 def fit_threads(
     net:nn.Module, # to be trained
@@ -61,16 +63,18 @@ def fit_threads(
     if _THREADS_ARE_SET or threads == 1 or threads != _THREADS_AT_IMPORT: return threads
     from torch.utils.flop_counter import FlopCounterMode
     one = x[:1].clone().to(next(net.parameters()).device)
+    answers:SimpleQueue = SimpleQueue()
     def count():
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as counter:
-            with evaluating(net): net(one)
-        return counter.get_total_flops()
-    # in a thread of its own, which no interrupt reaches: torch's mode would stay on, half undone
-    try:
-        with ThreadPoolExecutor(1) as pool: flops = pool.submit(count).result()
-    except RuntimeError as e:   # of a lock that an interrupt left half taken
-        if isinstance(e.__context__, KeyboardInterrupt): raise e.__context__ from None
-        raise
+        try:
+            with _counting, torch.no_grad(), FlopCounterMode(display=False) as counter:
+                with torch.random.fork_rng(devices=[]), evaluating(net): net(one)
+            answers.put(counter.get_total_flops())
+        except BaseException as e: answers.put(e)
+    # No interrupt reaches a thread of its own: here, torch's mode would stay on, half undone. A Thread or an executor
+    # has locks in Python, which an interrupt can leave taken; these two have none, and one count waits for another.
+    start_new_thread(count, ())
+    flops = answers.get()
+    if isinstance(flops, BaseException): raise flops
     return threads if flops/2 * min(batch, len(x)) >= LARGE else 1
 
 @contextmanager

@@ -135,9 +135,11 @@ def test_an_interrupt_while_operations_are_counted(monkeypatch):
     seconds = min(took)
     for _ in range(40):
         hits += interrupted(lambda: train.fit_threads(model, X), max(1e-6, chance.uniform(0, seconds)))
-        while any("ThreadPool" in t.name for t in threading.enumerate()):
+        deadline = time.monotonic() + 60
+        while not model.training:  # a count ends by itself
+            assert time.monotonic() < deadline
             time.sleep(seconds)
-        assert not _get_current_dispatch_mode_stack() and torch.is_grad_enabled() and model.training
+        assert not _get_current_dispatch_mode_stack() and torch.is_grad_enabled()
     assert hits > 5
 
 
