@@ -124,7 +124,7 @@ def range_of(
 BUILT = "by construction"
 _WORDS = dict(above="supported", below="refuted", undecided="undecided")
 COLUMNS = ("step claim words read_as unit first last later_than counts_as more than also n mean low high "
-           "beyond p p_holm test answer verdict remark").split()
+           "beyond p p_fdr test answer verdict remark").split()
 
 def outcome(
     claim:Claim,
@@ -159,18 +159,18 @@ def judge(
     claims, # of Claim
     frames:dict, # study -> its rounds
     test:str="auto", # as in `evidence`
-    level:float=0.05, # of significance, for each family
+    level:float=0.05, # false discovery rate, of the reference's verdicts and of our questions
 )->pd.DataFrame: # a row a claim: COLUMNS
-    "Every claim decided, family by family"
+    "Every claim decided: the reference's verdicts as one family, our own questions as another"
     rows = {c.name: outcome(c, frames) for c in claims}
-    for family in dict.fromkeys(c.family for c in claims):
-        there = {name: row for name, row in rows.items() if row["step"] == family and "gap" in row}
+    for ours in (False, True):
+        there = {name: row for name, row in rows.items() if "gap" in row and row["step"].startswith("ours") == ours}
         counted = {name for name, row in there.items() if row["unit"] in ("steps", "rounds")}
         for name in counted: rows[name].update(_counted(there[name]))
         tested = {name: row for name, row in there.items() if name not in counted}
         if not tested: continue
         found = evidence({name: row["gap"] for name, row in tested.items()},
-                         {name: row["beyond"] for name, row in tested.items()}, test, level)
+                         {name: row["beyond"] for name, row in tested.items()}, test, level, "fdr")
         for name, row in found.iterrows():
             rows[name].update(row.to_dict(), verdict=_WORDS[row.answer], remark=_remark(row, level))
     return pd.DataFrame(rows.values(), columns=COLUMNS)

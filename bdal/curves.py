@@ -17,7 +17,7 @@ MOVED:dict[str, dict[str, str]] = dict( # old module -> new module -> names
         predict="mc_log_probs mean_log_probs measure Evaluation evaluate"),
     steps=dict(study="check_parameters"),
     curves=dict(
-        results="RECORDS results_folder records_folder trials load run_so_far load_used protocols "
+        results="results_folder trials load run_so_far load_used protocols "
              "axis acquired evenness share_along",
         figures="COLOURS looks caption plot_curves to_csv to_markdown save_figure",
         evidence="TESTS mean_interval curve at_labels labels_to quantiles labels_table crossings area "

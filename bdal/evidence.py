@@ -12,11 +12,12 @@ from .steps import schedule
 from .results import NotMeasured, axis
 
 # %% auto #0
-__all__ = ['TESTS', 'mean_interval', 'curve', 'at_labels', 'curve_table', 'labels_to', 'quantiles', 'labels_quantiles',
-           'labels_in_words', 'labels_table', 'crossings', 'area', 'at', 'common_range', 'differences', 'sign_flip',
-           'holm', 'evidence', 'compare', 'gaps', 'in_words', 'deviation', 'value_at', 'gain', 'shared', 'span',
-           'mean_along', 'spread', 'share_at_end', 'reaches', 'labels_needed', 'steps_taken', 'rounds_taken',
-           'cost_ratio', 'detectable', 'finds', 'labels_saved', 'penalty_matrix']
+__all__ = ['CORRECTIONS', 'TESTS', 'mean_interval', 'curve', 'at_labels', 'curve_table', 'labels_to', 'quantiles',
+           'labels_quantiles', 'labels_in_words', 'labels_table', 'crossings', 'area', 'at', 'common_range',
+           'differences', 'sign_flip', 'holm', 'false_discoveries', 'evidence', 'compare', 'gaps', 'in_words',
+           'deviation', 'value_at', 'gain', 'shared', 'span', 'mean_along', 'spread', 'share_at_end', 'reaches',
+           'labels_needed', 'steps_taken', 'rounds_taken', 'cost_ratio', 'detectable', 'finds', 'labels_saved',
+           'penalty_matrix']
 
 # %% ../nbs/deeper/evidence.ipynb #421c6f93
 def mean_interval(
@@ -229,6 +230,18 @@ def holm(
     out[order[:m]] = np.minimum(1, np.maximum.accumulate(p[order[:m]] * np.arange(m, 0, -1)))
     return out
 
+def false_discoveries(
+    p, # p-values of one family, [m]; NaN is left out of the count
+)->np.ndarray: # corrected, [m]
+    "The false discovery rate's step-up correction (Benjamini & Hochberg 1995)"
+    p = np.asarray(p, dtype=float)
+    order, m = np.argsort(p), np.isfinite(p).sum()
+    out, found = np.full(len(p), np.nan), p[order[:m]] * m / np.arange(1, m + 1)
+    out[order[:m]] = np.minimum.accumulate(found[::-1])[::-1]
+    return out
+
+CORRECTIONS = dict(holm=holm, fdr=false_discoveries)
+
 # %% ../nbs/deeper/evidence.ipynb #4f32acbc
 def _alike(d): return np.ptp(d) <= 1e-9*np.abs(d).max()   # but for rounding: no spread, no t
 
@@ -240,12 +253,15 @@ def evidence(
     beyond=0., # bound that the mean difference is held against: a number, or one a name
     test:str="auto", # "sign-flip" (exact), "t" (Student's), or by the number of pairs
     level:float=0.05, # of significance, for the whole family
-)->pd.DataFrame: # a row a name: n, mean, low, high, beyond, p, p_holm, test, answer
-    "Mean difference, 95 % interval, p, p after Holm, and the answer: above, below or undecided"
+    correct:str="holm", # "holm": no false alarm; "fdr": few among the findings
+)->pd.DataFrame: # a row a name: n, mean, low, high, beyond, p, p_holm (or p_fdr), test, answer
+    "Mean difference, 95 % interval, p, corrected p, and the answer: above, below or undecided"
     if test not in ("auto", *TESTS):
         raise ValueError(f"there is no test {test!r}; choose from auto, {', '.join(TESTS)}")
+    if correct not in CORRECTIONS:
+        raise ValueError(f"there is no correction {correct!r}; choose from {', '.join(CORRECTIONS)}")
     if not family: raise ValueError("there is nothing to compare; give one difference or more")
-    rows = {}
+    rows, m = {}, len(family) if correct == "holm" else min(len(family), 10)
     for name, d in family.items():
         bound, d = beyond[name] if isinstance(beyond, dict) else beyond, np.asarray(d, dtype=float)
         if not np.isfinite(d).all():
@@ -253,14 +269,14 @@ def evidence(
                 f"{name}: a difference is infinite or NaN, as where a trial never reaches a level; "
                 "compare areas, or put a bound in its place"
             )
-        which = test if test != "auto" else "sign-flip" if len(family)*2/2**len(d) < level else "t"
+        which = test if test != "auto" else "sign-flip" if m*2/2**len(d) < level else "t"
         rows[name] = (len(d), *mean_interval(d), bound, TESTS[which](d - bound),
                       "Wilcoxon" if which == "sign-flip" and len(d) > 16 else which)
     table = pd.DataFrame.from_dict(
         rows, orient="index", columns=["n", "mean", "low", "high", "beyond", "p", "test"]
     )
-    table.insert(6, "p_holm", holm(table.p))
-    sure = table.p_holm < level
+    table.insert(6, f"p_{correct}", CORRECTIONS[correct](table.p))
+    sure = table[f"p_{correct}"] < level
     table["answer"] = np.select([sure & (table.low > table.beyond), sure & (table.high < table.beyond)],
                                 ["above", "below"], "undecided")
     return table

@@ -132,7 +132,7 @@ def _verdict(row, note):
     if np.isnan(row["n"]): return [row["words"], row["read_as"], "", "", "", "", verdict]
     digits = _DIGITS.get(row["unit"], 1)
     values = " / ".join(f"{row[k]:.{digits}f}" for k in ("more", "than"))
-    p = BUILT if row["test"] == BUILT else f"{row['p_holm']:.2g}" + (" t" if row["test"] == "t" else "")
+    p = BUILT if row["test"] == BUILT else f"{row['p_fdr']:.2g}" + (" t" if row["test"] == "t" else "")
     difference = f"{interval(row, form=f'+.{digits}f')} {row['unit']}"
     if row["verdict"] == "undecided" and row["n"] > 1:
         verdict += f"; {row['n']:.0f} pairs find {finds(row):.{digits}f} {row['unit']}"
@@ -146,7 +146,7 @@ def verdicts_in_words(
     "The verdicts as a reader sees them"
     notes = {c.name: c.note for c in claims}
     rows = [_verdict(row, notes[row["claim"]]) for row in table.to_dict("records")]
-    columns = ["the reference's verdict", "read as", "means", "difference [95 %]", "n", "p, Holm", "ours"]
+    columns = ["the reference's verdict", "read as", "means", "difference [95 %]", "n", "p, corrected", "ours"]
     return pd.DataFrame(rows, columns=columns, index=pd.Index(table.step, name="step"))
 
 def tally(

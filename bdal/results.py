@@ -12,8 +12,8 @@ from scipy import stats
 from .record import Record
 
 # %% auto #0
-__all__ = ['RECORDS', 'results_folder', 'records_folder', 'trials', 'load', 'run_so_far', 'load_used', 'protocols', 'axis',
-           'NotMeasured', 'study_frames', 'together', 'there', 'acquired', 'evenness', 'share_along', 'share_so_far']
+__all__ = ['results_folder', 'trials', 'load', 'run_so_far', 'load_used', 'protocols', 'axis', 'NotMeasured', 'study_frames',
+           'together', 'there', 'acquired', 'evenness', 'share_along', 'share_so_far']
 
 # %% ../nbs/deeper/results.ipynb #45ed1c14
 def results_folder()->Path:
@@ -23,19 +23,13 @@ def results_folder()->Path:
     raise FileNotFoundError(f"no folder 'results' beside a settings.ini in {here} or above it; "
                             "run this inside a clone of the project")
 
-RECORDS = "v0.1"  # of protocol 1; those of protocol 2 lie in `results` itself, and the pages move there when all are run
-
-def records_folder()->Path:
-    "Where the records lie that the project's pages are drawn from"
-    return results_folder()/RECORDS
-
 def _files(folder):
     "The records in a folder; a copy under another name is none"
     return sorted(f for f in folder.glob("trial-*.jsonl") if f.stem.removeprefix("trial-").isdecimal())
 
 def _records(studies, results=None):
     "Study and record of every trial, in the order of their files"
-    results = Path(results or records_folder())
+    results = Path(results or results_folder())
     for study in studies:
         files = _files(results/study)
         if not files:
@@ -63,7 +57,7 @@ def _used(
 # %% ../nbs/deeper/results.ipynb #bef3a824
 def trials(
     *studies:str, # names of folders in `results`
-    results=None, # that folder; none: `records_folder()`
+    results=None, # that folder; none: `results_folder()`
 )->pd.DataFrame: # a row a trial
     "What each trial is, where it ran, and the seconds that its rounds took"
     def row(study, record):
@@ -89,7 +83,7 @@ def trials(
 # %% ../nbs/deeper/results.ipynb #ae35dc02
 def load(
     *studies:str, # names of folders in `results`
-    results=None, # that folder; none: `records_folder()`
+    results=None, # that folder; none: `results_folder()`
     used:bool=False, # only the rounds that count?
 )->pd.DataFrame: # a row a round; `study`, `trial`, `seed`, `seconds` of the round, and the record's columns
     "The rounds of every trial of some studies"
@@ -106,18 +100,18 @@ def load(
 # %% ../nbs/deeper/results.ipynb #9bfb94eb
 def run_so_far(
     *studies:str, # names in studies.toml
-    results=None, # the folder; none: `records_folder()`
+    results=None, # the folder; none: `results_folder()`
 )->list: # of their names
     "Those studies of which a trial has been evaluated"
-    folder = Path(results or records_folder())
+    folder = Path(results or results_folder())
     return [s for s in studies if any(Record(f).rounds for f in _files(folder/s))]
 
 def load_used(
     *studies:str, # names in studies.toml
-    results=None, # the folder; none: `records_folder()`
+    results=None, # the folder; none: `results_folder()`
 )->pd.DataFrame: # as from `load`; empty where none has been run
     "The rounds that count, of those studies that have been run; says which have not"
-    folder = Path(results or records_folder())
+    folder = Path(results or results_folder())
     there = run_so_far(*studies, results=folder)
     frame = load(*there, results=folder, used=True) if there else pd.DataFrame(columns=["study", "seed"])
     if missing := [s for s in studies if s not in set(frame.study)]:
@@ -127,7 +121,7 @@ def load_used(
 # %% ../nbs/deeper/results.ipynb #169e7859
 def protocols(
     *studies:str, # names of folders in `results`
-    results=None, # that folder; none: `records_folder()`
+    results=None, # that folder; none: `results_folder()`
 )->pd.DataFrame: # a row a choice, a column a study
     "What all trials of a study have in common; an error where it is not one study, or a seed is left out"
     found:dict[str, dict] = {}
@@ -164,7 +158,7 @@ class NotMeasured(LookupError):
 
 def study_frames(
     *studies:str, # names of folders in `results`
-    results=None, # that folder; none: `records_folder()`
+    results=None, # that folder; none: `results_folder()`
 )->dict: # study -> the rounds that count, as from `load`, with `schedule` and `batch`; only what has been run
     "The rounds of every study that has been run, study by study"
     frames = {}
@@ -195,7 +189,7 @@ def acquired(
     *studies:str, # names of folders in `results`
     y=None, # labels of the full set, [N]; none: those that the records hold
     ambiguous=None, # which of the full set are ambiguous, bool [N]; none: no such column
-    results=None, # that folder; none: `records_folder()`
+    results=None, # that folder; none: `results_folder()`
     used:bool=False, # only up to the last evaluation that counts?
 )->pd.DataFrame: # a row an image: study, seed, n_labelled (labels with this one), index, label, ambiguous
     "Every image that was acquired, in order; the start set is not among them"

@@ -16,7 +16,7 @@ from .data import Data, balanced_start, mnist, repeated, show_images, torchvisio
 from .acquisition import lookup
 from .steps import Learner, run_trial
 from .record import Record
-from .results import load, protocols, records_folder, trials
+from .results import load, protocols, results_folder, trials
 from .evidence import area, at, at_labels, common_range, crossings, curve, evidence, differences, gaps
 from .evidence import in_words, labels_to, quantiles
 from .figures import headline, looks, plot_curves, save_figure, to_csv
@@ -434,10 +434,10 @@ class Comparison:
         *studies:str, # names of folders in `results`
         names:dict|None=None, # study -> its name in words; none: the study's name
         value:str="test_accuracy", # column to compare
-        results=None, # the folder; none: `records_folder()`
+        results=None, # the folder; none: `results_folder()`
     ):
         self.studies, self.value = studies, value
-        self.results = Path(results or records_folder())
+        self.results = Path(results or results_folder())
         self.names = {s: (names or {}).get(s, s.replace("_", " ").replace("bald", "BALD")) for s in studies}
         self.frame = in_common(load(*studies, results=self.results, used=True))
         if missing := set(studies) - set(self.frame.study):

@@ -11,7 +11,7 @@ from bdal.curves import MOVED
 OLD = {
     "acquisition": "SCORES SELECTORS lookup score random entropy least_confidence margin variation_ratios mean_std bald selector top_k softmax power "
     "softrank Batch acquire check_contract",
-    "curves": "RECORDS COLOURS TESTS results_folder records_folder trials load run_so_far load_used protocols axis mean_interval curve at_labels "
+    "curves": "COLOURS TESTS results_folder trials load run_so_far load_used protocols axis mean_interval curve at_labels "
     "looks caption plot_curves labels_to quantiles labels_table crossings area at common_range differences sign_flip holm evidence "
     "compare gaps in_words deviation acquired evenness share_along curve_table to_csv to_markdown save_figure",
     "data": "derive_seed stream seeded as_inputs as_pool take Data bdal_home unpack_mnist mnist show_images torchvision_data repeated "
