@@ -217,7 +217,7 @@ def share_along(
     column:str="ambiguous", # true or false
     every:int=100, # images
 )->pd.DataFrame: # study, seed, n_labelled (labels with the last of these images) and share, for `plot_curves`
-    "Of each so many images acquired, the share for which a column is true; a last part that is not full is left out"
+    "Of each so many images acquired, the share for which a column is true; a last part not full is left out"
     by = ["study", "seed"]
     part = images.groupby(by, sort=False).cumcount() // every
     parts = images.groupby([*by, part], sort=False).agg(

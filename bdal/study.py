@@ -318,9 +318,11 @@ class Experiment(Parameters):
                        **{**self.protocol, "race": None, "data": told, **changed})
 
     def run(self, **changed)->Record: # what differs from the parameters; also record and progress
-        "The trial; one that is on record is continued"
+        "The trial, checked at its end by `check_trial`; one that is on record is continued"
         how = {**self.protocol, "record": self.out or None, **changed}
-        return run_trial(self.images, net=self.make_net, **how)
+        record = run_trial(self.images, net=self.make_net, **how)
+        check_trial(record, self.images)
+        return record
 
     def _repr_html_(self):
         return pd.Series(self.parameters, name="value").to_frame()._repr_html_()
@@ -367,15 +369,19 @@ def check_trial(
     counts, K = [row["n_labelled"] for row in rows], config["K"]
     assert record.complete and counts[-1] == config["n_final"], f"the trial ends at {counts[-1]} labels"
     assert all(len(row["indices"]) == K for row in rows[:-2]), "a round acquired other than K images"
+    parts = {k: len(i) / len(data.y_test) for k, i in (data.test_parts or {}).items()}
     images = config["start_indices"] + [i for row in rows for i in row["indices"]]
     assert len(set(images)) == len(images) == counts[-1], "an image was labelled twice"
     for row in rows:
         assert row["labels"] == data.y[row["indices"]].tolist(), (
             f"round {row['round']}: not the data's labels"
         )
-        for name, v in row.items():
+        for name, v in ((k, v) for k, v in row.items() if v is not None):   # without a test set, some are
             assert "accuracy" not in name or 0 <= v <= 1, f"{name} is {v}"
             assert "nll" not in name or v >= 0, f"{name} is {v}"
+        if round(sum(parts.values()), 6) != 1: continue   # no parts, or parts that are not the whole
+        mean = sum(share*row[f"test_accuracy_{part}"] for part, share in parts.items())
+        assert abs(mean - row["test_accuracy"]) < 1e-6, "the parts' accuracies do not make up the whole"
 
 # %% ../nbs/deeper/study.ipynb #c5e0d002
 def check_measures(
@@ -435,14 +441,15 @@ class Comparison:
         names:dict|None=None, # study -> its name in words; none: the study's name
         value:str="test_accuracy", # column to compare
         results=None, # the folder; none: `results_folder()`
+        differ=None, # the choices in which they may differ, such as ("score", "race"); none: not checked
     ):
-        self.studies, self.value = studies, value
-        self.results = Path(results or results_folder())
+        self.studies, self.value, self.results = studies, value, Path(results or results_folder())
         self.names = {s: (names or {}).get(s, s.replace("_", " ").replace("bald", "BALD")) for s in studies}
         self.frame = in_common(load(*studies, results=self.results, used=True))
         if missing := set(studies) - set(self.frame.study):
             raise ValueError(f"{', '.join(sorted(missing))} in {self.results} has too few rounds yet; wait")
         self.seeds, self.last = sorted(set(self.frame.seed)), int(self.frame.n_labelled.max())
+        if differ is not None: check_pairs(self, *([differ] if isinstance(differ, str) else differ))
 
     def plot(self, **kwargs): # of `plot_curves`
         "Mean curve and interval of each study; the title says what they show, unless you give another"
@@ -457,6 +464,10 @@ class Comparison:
     def gaps(self, a, b, counts=COUNTS[1:])->pd.DataFrame:
         "Paired differences a minus b, in points, corrected as one family"
         return gaps(self.frame, a, b, counts, self.value).round(3)
+    def last_below(self, a, b)->int:
+        "The last number of labels at which the mean of a is below that of b; 0: at none"
+        means = self.frame.pivot_table(self.value, "n_labelled", "study")
+        return int(max(means.index[means[a] < means[b]], default=0))
     def _repr_markdown_(self):
         n, low = len(self.seeds), int(self.frame.n_labelled.min())
         each = f"{n} trial{'s'*(n > 1)}{' of each'*(len(self.studies) > 1)}"
