@@ -26,10 +26,11 @@ setup: $(VENV)/ready  ## an environment with everything, in .venv
 # The cells' own output is shown, and what is being done. A run that was stopped goes on; a complete one begins anew.
 bald: setup  ## the main job: BALD chooses digits, one at a time (K=1); real MNIST, a few minutes
 	@mkdir -p runs
-	@$(BIN)/python -c 'from bdal.record import Record; r = Record("runs/bald-k$(K).jsonl"); r.complete and r.path.unlink()'
+	@$(BIN)/python -c 'from bdal.record import Record; r = Record("runs/bald-k$(K).jsonl"); r.complete and (r.path.unlink(), print(f"{r.path} was complete: it is made anew"))'
 	@echo "BALD on MNIST, K = $(K), to 30 labels; then the same at random. Starting takes some seconds ..."
+	@echo "A line a round: how many labels, how good, the seconds to train, measure and score, and which digits were acquired."
 	@$(BIN)/papermill nbs/05_bald.ipynb runs/bald-k$(K).ipynb -p K $(K) -p n_final 30 -p out runs/bald-k$(K).jsonl \
-		--no-progress-bar --stdout-file /dev/stdout --stderr-file /dev/stderr
+		--no-progress-bar --stdout-file - --stderr-file -
 	@echo "notebook: runs/bald-k$(K).ipynb   record: runs/bald-k$(K).jsonl   picture: runs/bald-k$(K).png"
 
 sync: setup  ## notebooks -> package and README.md, cleaned
