@@ -521,8 +521,9 @@ def early_and_late(
     fig, axes = plt.subplots(1, len(parts), figsize=(5*len(parts), 3.8), layout="constrained", squeeze=False)
     for ax, (low, high), ylim in zip(axes[0], parts, ylims):
         inside = frame[frame.n_labelled.between(low, high)]
-        plot_curves(inside, value, f"{low} to {high:,} labels", ylim, ax=ax, labels=names)
-        ax.set_ylabel("test accuracy" + (", clean digits" if value.endswith("clean") else ""))
+        title = f"{low} to {inside.n_labelled.max():,} labels"
+        plot_curves(inside, value, title, ylim, ax=ax, labels=names)
+        if value.endswith("clean"): ax.set_ylabel("test accuracy, clean digits")
     return fig
 
 # %% ../nbs/deeper/report.ipynb #e2e180cc

@@ -88,7 +88,7 @@ def test_verdicts_are_those_of_the_records(made):
     assert next(line for line in text.splitlines() if "| Of the reference study's" in line).split("|")[2].strip() in summary
     assert "| 10 (1 more have not come so far) |" in text
     figures = {p.stem for p in folder.glob("*.png")}
-    assert figures == {"BDAL_setup_acc_and_nll", "random_aq_k10", "margin_sampling_acc", "bald_acc", "all_acc"}
+    assert figures == {"BDAL_setup_acc_and_nll", "random_aq_k10", "margin_sampling_acc", "bald_acc", "all_acc", "all_nll"}
     assert text.count("](") > len(figures) and all((folder / target).exists() for target in (t.split(")")[0] for t in text.split("](")[1:]) if not target.startswith("https://"))
 
 
