@@ -163,7 +163,7 @@ def k_center(
     return torch.tensor(chosen)
 
 # %% ../nbs/deeper/batches.ipynb #b522b423
-def _nats(p): return -(p * p.log()).sum(-1)   # p > 0
+def _nats(p): return -p.log().mul_(p).sum(-1)   # p > 0; in place, since new memory costs more than numbers
 
 @score(upper=lambda T, C: math.log(min(T, C)))
 def epig(
@@ -175,7 +175,7 @@ def epig(
     p_N_T_C, q_M_T_C = (x.exp().clamp_min(1e-18) for x in (log_probs_N_T_C, target_log_probs_M_T_C))
     q_T_MC = q_M_T_C.transpose(0, 1).reshape(T, M*C) / T
     both_N = torch.empty_like(p_N_T_C[:, 0, 0])
-    n = max(2**18 // (M*C*C), 1)
+    n = max(2**17 // (M*C*C), 1)
     for p, both_n in zip(p_N_T_C.split(n), both_N.split(n)):
         joint = p.transpose(1, 2).reshape(-1, T) @ q_T_MC   # p(y, y*), [n C, M C]
         both_n[:] = _nats(joint).view(-1, C).sum(1) / M
