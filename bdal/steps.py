@@ -867,17 +867,17 @@ def run_trial(
     record=None, # path of the record; one that exists is continued; none: in memory
     per_class:int=2, # images of each class in the start set
     among=None, # indices the start set may be drawn from; none: the data's own `start_among`
+    balanced:bool=True, # a start set of `per_class` of each class? False: as many images in all, as chance has it
     progress:bool=True, # print a line a round, and show what is being done? False: print nothing
     **kwargs, # the rest of `Protocol`, and `net` and `device` of `Learner`
 )->Record:
     "One active-learning trial with the data set as oracle"
     check_names(kwargs)
-    idx = balanced_start(data.y, per_class, seed, data.start_among if among is None else among)
     learner = Learner(
         data.x,
         score,
         K,
-        (idx, data.y[idx]),
+        data.start(per_class, seed, balanced, among),
         record,
         test=(data.x_test, data.y_test) if len(data.x_test) else None,
         test_parts=data.test_parts,
