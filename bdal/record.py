@@ -15,7 +15,7 @@ from .answers import Answers, check_events
 from .data import as_html
 
 # %% auto #0
-__all__ = ['FORMAT', 'PROTOCOL', 'SINCE', 'PARAMETERS_SINCE', 'trial_in_words', 'last_accuracy', 'header', 'begins', 'as_path',
+__all__ = ['FORMAT', 'PROTOCOL', 'SINCE', 'UNSAID', 'trial_in_words', 'last_accuracy', 'header', 'begins', 'as_path',
            'split_torn', 'is_whole', 'is_number', 'is_text', 'is_table', 'is_wholes', 'is_numbers', 'check_kinds',
            'check_header', 'check_rows', 'host', 'all_hosts', 'in_effect', 'Record', 'lock_file']
 
@@ -138,7 +138,7 @@ def check_kinds(
 
 # %% ../nbs/deeper/record.ipynb #19f4c7d4
 SINCE = dict(posterior="dropout") # choices that older records of trials do not state -> what they were
-PARAMETERS_SINCE = dict(balanced=True) # the same of a notebook's parameters
+UNSAID = dict(balanced=True) # choices that a record states only where they are others
 
 def check_header(
     header:dict, # first line of a record
@@ -148,9 +148,7 @@ def check_header(
         raise ValueError(f"its format is {header['format']}, this bdal reads {FORMAT}")
     if not isinstance(header["config"], dict): raise ValueError("its header has no configuration")
     check_kinds("header", header, _HEADER)
-    if "selector" in header["config"]:
-        header["config"] = {**SINCE, **header["config"]}
-        if "parameters" in header: header["parameters"] = {**PARAMETERS_SINCE, **header["parameters"]}
+    if "selector" in header["config"]: header["config"] = {**SINCE, **header["config"]}
     check_kinds("header", header["config"], _CONFIG)
 
 def check_rows(

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from .data import Data, mnist, repeated, show_images, torchvision_data
 from .acquisition import lookup
-from .steps import Learner, run_trial
+from .steps import Learner, as_told, run_trial
 from .record import Record
 from .results import load, protocols, records_folder, trials
 from .evidence import area, at, at_labels, common_range, crossings, curve, evidence, differences, gaps
@@ -312,11 +312,10 @@ class Experiment(Parameters):
     def learner(self, **changed)->Learner: # what differs from the parameters, such as score="entropy"
         "A learner that knows the start set and scores every image"
         data = self.images
-        told = dict(data=data.name, fingerprint=data.fingerprint)   # for the record
         test = (data.x_test, data.y_test) if len(data.x_test) else None
         return Learner(data.x, start=(self.start, data.y[self.start]), test=test,
                        test_parts=data.test_parts, classes=len(data.classes), net=self.make_net,
-                       **{**self.protocol, "race": None, "data": told, **changed})
+                       **{**self.protocol, "race": None, "data": as_told(data, self.balanced), **changed})
 
     def run(self, **changed)->Record: # what differs from the parameters; also record and progress
         "The trial; one that is on record is continued"
