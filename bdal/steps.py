@@ -857,7 +857,7 @@ def _repr_html_(self:Learner):
         }
     )
 
-# %% ../nbs/03_steps.ipynb #d9ff6dca
+# %% ../nbs/03_steps.ipynb #d9ff6dc9
 def as_told(
     data:Data, # of a trial
     balanced:bool=True, # was its start set?
@@ -865,6 +865,7 @@ def as_told(
     "What a record says of the data; a start set is balanced unless it says otherwise"
     return dict(data=data.name, fingerprint=data.fingerprint) | ({} if balanced else dict(balanced=False))
 
+# %% ../nbs/03_steps.ipynb #d9ff6dca
 def run_trial(
     data:Data, # pool, hidden labels, test set
     score:str="bald", # name in `SCORES`
@@ -874,7 +875,7 @@ def run_trial(
     record=None, # path of the record; one that exists is continued; none: in memory
     per_class:int=2, # images of each class in the start set
     among=None, # indices the start set may be drawn from; none: the data's own `start_among`
-    balanced:bool=True, # a start set of `per_class` of each class? False: as many images in all, as chance has it
+    balanced:bool=True, # so many of each? False: as many images in all, as chance has it
     progress:bool=True, # print a line a round, and show what is being done? False: print nothing
     **kwargs, # the rest of `Protocol`, and `net` and `device` of `Learner`
 )->Record:
