@@ -22,12 +22,11 @@ def _gain(p_n_T_C, each_n, w_S, r_S_T):
 # %% ../nbs/deeper/batches.ipynb #533fed8d
 def _drawn(p_b_T_C, most, generator):
     "Configurations for b images, equally many from each network: w and r"
-    T = p_b_T_C.shape[1]
-    log_r_S_T = p_b_T_C.new_zeros(T*max(most // T, 1), T)
-    for p_T_C in p_b_T_C:
-        y_T_s = torch.multinomial(p_T_C.cpu(), len(log_r_S_T) // T, replacement=True, generator=generator)
-        log_r_S_T += p_T_C.log().T[y_T_s.flatten().to(p_T_C.device)]
-    return torch.full_like(log_r_S_T[:, 0], 1/len(log_r_S_T)), log_r_S_T.softmax(1)
+    def draw(p_T_C): return torch.multinomial(p_T_C, max(most // len(p_T_C), 1), True, generator=generator)
+    y_b_S = torch.stack([draw(p_T_C).flatten() for p_T_C in p_b_T_C.cpu()])
+    y_b_S, n_S = (x.to(p_b_T_C.device) for x in y_b_S.unique(dim=1, return_counts=True))
+    log_r_S_T = sum(p_T_C.log().T[y_S] for p_T_C, y_S in zip(p_b_T_C, y_b_S))
+    return n_S.to(p_b_T_C) / n_S.sum(), log_r_S_T.softmax(1)
 
 def _answered(p_b_T_C, w_S, r_S_T, most, generator):
     "The configurations once the last of b images is answered, too: w and r"
@@ -39,18 +38,23 @@ def _answered(p_b_T_C, w_S, r_S_T, most, generator):
     return w / w.sum(), r / r.sum(1, keepdim=True)
 
 # %% ../nbs/deeper/batches.ipynb #2b411709
-def _merged(w_S, r_S_T, alike):
-    "Configurations in groups of so many alike ones, each group as one with their mean: gains are at least as large"
+def _merged(w_S, r_S_T, parts):
+    "Alike configurations as one with their mean, groups that are equally unsure: gains are at least as large"
     share_S, network_S = r_S_T.max(1)
     order = (network_S + 1 - share_S).argsort()   # by the network that is right most likely, the surest first
-    w_G = torch.stack([w.sum() for w in w_S[order].split(alike)])
-    r_G_T = torch.stack([wr.sum(0) for wr in (w_S[:, None]*r_S_T)[order].split(alike)])
+    unsure_S = (w_S * torch.special.entr(r_S_T).sum(1))[order].cumsum(0)
+    part_S = (parts * unsure_S / unsure_S[-1].clamp_min(1e-30)).long()
+    group_S = (network_S[order]*(parts + 1) + part_S).unique_consecutive(return_inverse=True)[1]
+    w_G, r_G_T = (x.new_zeros(group_S[-1] + 1, *x.shape[1:]).index_add_(0, group_S, x[order])
+                  for x in (w_S, w_S[:, None]*r_S_T))
     return w_G, r_G_T / w_G[:, None]
 
 def _lazy_best(p_N_T_C, each_N, bound_N, w_S, r_S_T, generator):
     "The candidate with the largest gain; the bounds of those that were tried are lowered"
     best, at, C = -math.inf, -1, p_N_T_C.shape[2]
-    levels = [_merged(w_S, r_S_T, alike) for alike in (100, 10) if len(w_S) >= 2*alike] + [(w_S, r_S_T)]
+    r_S_T = r_S_T.masked_fill(r_S_T < 1e-12, 0.)   # numbers near 1e-38 are slow
+    merged = (_merged(w_S, r_S_T, parts) for parts in (50, 400))
+    levels = [level for level in merged if 2*len(level[0]) <= len(w_S)] + [(w_S, r_S_T)]
     def blocks(i, S): return i.split(min(max(2**20 // (C*S), 1), 4096))
     for some in blocks(top_k(bound_N, len(bound_N), 1., generator), len(levels[0][0])):
         if bound_N[some[0]] <= best: break   # lazy: nobody further down can gain more
@@ -74,7 +78,7 @@ def batch_bald(
 )->torch.Tensor: # K positions, in the order of choice
     "Greedily the batch that tells most about which network is right (BatchBALD: Kirsch et al. 2019)"
     N, T, C = log_probs_N_T_C.shape
-    p_N_T_C = log_probs_N_T_C.float().exp().clamp_min_(1e-30)
+    p_N_T_C = log_probs_N_T_C.float().exp().clamp_min_(1e-25)
     each_N = torch.cat([-(p*p.log()).sum(-1).mean(1) for p in p_N_T_C.split(4096)])
     w_S, r_S_T = p_N_T_C.new_ones(1), p_N_T_C.new_full((1, T), 1/T)
     bound_N, total, enough = torch.full((N,), 99.), 0., None
@@ -159,7 +163,7 @@ def k_center(
     return torch.tensor(chosen)
 
 # %% ../nbs/deeper/batches.ipynb #b522b423
-def _nats(p): return -(p * p.log()).sum(-1)   # p > 0
+def _nats(p): return -p.log().mul_(p).sum(-1)   # p > 0; in place, since new memory costs more than numbers
 
 @score(upper=lambda T, C: math.log(min(T, C)))
 def epig(
@@ -171,7 +175,7 @@ def epig(
     p_N_T_C, q_M_T_C = (x.exp().clamp_min(1e-18) for x in (log_probs_N_T_C, target_log_probs_M_T_C))
     q_T_MC = q_M_T_C.transpose(0, 1).reshape(T, M*C) / T
     both_N = torch.empty_like(p_N_T_C[:, 0, 0])
-    n = max(2**18 // (M*C*C), 1)
+    n = max(2**17 // (M*C*C), 1)
     for p, both_n in zip(p_N_T_C.split(n), both_N.split(n)):
         joint = p.transpose(1, 2).reshape(-1, T) @ q_T_MC   # p(y, y*), [n C, M C]
         both_n[:] = _nats(joint).view(-1, C).sum(1) / M

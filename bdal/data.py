@@ -22,7 +22,8 @@ from .pictures import as_array, picture_files, read_pictures, read_to_disk, stac
 __all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'check_given', 'warn_if_dark', 'as_inputs', 'as_pool', 'take',
            'as_names', 'as_pair', 'items_of', 'names_of', 'as_html', 'Data', 'warn_if_apart', 'are_classes',
            'set_aside', 'warn_of_pictures', 'bdal_home', 'write_whole', 'unpack_mnist', 'mnist', 'show_images',
-           'torchvision_data', 'repeated', 'as_labels', 'as_indices', 'as_part', 'balanced_start', 'Pool']
+           'torchvision_data', 'repeated', 'as_labels', 'as_indices', 'as_part', 'balanced_start', 'random_start',
+           'Pool']
 
 # %% ../nbs/00_data.ipynb #2427b86e
 def derive_seed(
@@ -739,13 +740,8 @@ def as_part(
     return idx
 
 # %% ../nbs/00_data.ipynb #38fee436
-def balanced_start(
-    y, # labels, int64 [N]
-    per_class:int=2, # images of each class
-    seed:int=0, # seed of the trial
-    among=None, # only these indices may be drawn; none: all
-)->torch.Tensor: # int64 [per_class * C], indices into the full set
-    "The same number of random images of each class that there is (EMNIST's letters are counted from 1)"
+def _shuffled(y, per_class, seed, among):
+    "Labels, and the images that a start set may be drawn from, in an order that the seed decides"
     y = as_labels(y)
     if not len(y) or y.max() < 0:
         raise ValueError(
@@ -754,7 +750,16 @@ def balanced_start(
     if isinstance(per_class, bool) or not isinstance(per_class, (int, np.integer)) or per_class < 1:
         raise ValueError(f"per_class is {per_class!r}; give a whole number from 1, or 1 or more images")
     among = as_part(among, len(y))
-    order, start = among[torch.randperm(len(among), generator=stream(seed, "start"))], []
+    return y, among[torch.randperm(len(among), generator=stream(seed, "start"))]
+
+def balanced_start(
+    y, # labels, int64 [N]
+    per_class:int=2, # images of each class
+    seed:int=0, # seed of the trial
+    among=None, # only these indices may be drawn; none: all
+)->torch.Tensor: # int64 [per_class * C], indices into the full set
+    "The same number of random images of each class that there is (EMNIST's letters are counted from 1)"
+    (y, order), start = _shuffled(y, per_class, seed, among), []
     for c in range(int(y.max()) + 1):
         if not (y == c).any(): continue
         of_class = order[y[order] == c]
@@ -766,14 +771,32 @@ def balanced_start(
         start.append(of_class[:per_class])
     return torch.cat(start)
 
+# %% ../nbs/00_data.ipynb #5a0c7e12
+def random_start(
+    y, # labels, int64 [N]; -1: not known, and not drawn
+    per_class:int=2, # images for each class that there is, though not of each
+    seed:int=0, # seed of the trial
+    among=None, # only these indices may be drawn; none: all
+)->torch.Tensor: # int64 [per_class * C], indices into the full set
+    "As many images as in a balanced start set, whatever their classes"
+    y, order = _shuffled(y, per_class, seed, among)
+    order, n = order[y[order] >= 0], per_class * len(y[y >= 0].unique())
+    if len(order) < n:
+        raise ValueError(f"there are {len(order)} labelled images to draw from, the start set needs {n}; "
+                         "lower per_class")
+    return order[:n]
+
 # %% ../nbs/00_data.ipynb #0d4b8a97
 @patch
 def start(self:Data,
     per_class:int=2, # images of each class
     seed:int=0, # of the trial
+    balanced:bool=True, # so many of each class? False: as many in all, as chance has it
+    among=None, # indices that may be drawn; none: `start_among`
 )->tuple: # indices, int64 [per_class * C], and their labels
-    "A balanced start set, as a `Learner` takes it"
-    idx = balanced_start(self.y, per_class, seed, self.start_among)
+    "A start set, as a `Learner` takes it"
+    draw = balanced_start if balanced else random_start
+    idx = draw(self.y, per_class, seed, self.start_among if among is None else among)
     return idx, self.y[idx]
 
 # %% ../nbs/00_data.ipynb #e8fc23b4

@@ -15,9 +15,9 @@ from .answers import Answers, check_events
 from .data import as_html
 
 # %% auto #0
-__all__ = ['FORMAT', 'PROTOCOL', 'SINCE', 'trial_in_words', 'last_accuracy', 'header', 'begins', 'as_path', 'split_torn',
-           'is_whole', 'is_number', 'is_text', 'is_table', 'is_wholes', 'is_numbers', 'check_kinds', 'check_header',
-           'check_rows', 'host', 'all_hosts', 'in_effect', 'Record', 'lock_file']
+__all__ = ['FORMAT', 'PROTOCOL', 'SINCE', 'UNSAID', 'trial_in_words', 'last_accuracy', 'header', 'begins', 'as_path',
+           'split_torn', 'is_whole', 'is_number', 'is_text', 'is_table', 'is_wholes', 'is_numbers', 'check_kinds',
+           'check_header', 'check_rows', 'host', 'all_hosts', 'in_effect', 'Record', 'lock_file']
 
 # %% ../nbs/deeper/record.ipynb #d8df717d
 FORMAT = 1 # of the record; another number is another meaning
@@ -138,6 +138,7 @@ def check_kinds(
 
 # %% ../nbs/deeper/record.ipynb #19f4c7d4
 SINCE = dict(posterior="dropout") # choices that older records of trials do not state -> what they were
+UNSAID = dict(balanced=True) # choices that a record states only where they are others
 
 def check_header(
     header:dict, # first line of a record

@@ -62,14 +62,13 @@ def views(
     seed:int=0, # of the masks
     dtype:torch.dtype=torch.float32, # of the arithmetic
     late:bool=False, # a glance: leave dropout before the last convolution out?
-    progress=None, # function of the inputs done and of all inputs
+    each=None, # as of `mc_log_probs`
     block:int=8192, # inputs in memory at a time
 )->dict: # log_probs_N_T_C, features_N_D, where they are named
     "Of what is named, that which belongs to each image"
     given, at = {}, 0
     if "features_N_D" in names: given["features_N_D"] = features(net, x, idx, dtype, block)
     if "log_probs_N_T_C" not in names: return given
-    each = counted(progress, len(idx))
     for some in idx.split(block):
         part = mc_log_probs(net, take(x, some), T, seed, dtype=dtype, late=late, each=each)
         if not at: given["log_probs_N_T_C"] = part.new_empty(len(idx), *part.shape[1:])
@@ -97,10 +96,9 @@ def score_pool(
     if score == "random": return torch.ones(len(pool_idx))
     names = needs(f, optional=True)
     f = partial(f, **same_for_all(names, net, x, known_idx, targets, T, seed, dtype, late))
-    if "features_N_D" in names:
-        return torch.cat(
-            [f(**views(names, net, x, idx, T, seed, dtype, late)).float() for idx in pool_idx.split(1024)]
-        )
+    if {"features_N_D", "target_log_probs_M_T_C"} & {*names}:   # a call costs more than a chunk
+        how = (T, seed, dtype, late, counted(progress, len(pool_idx)))
+        return torch.cat([f(**views(names, net, x, idx, *how)).float() for idx in pool_idx.split(1024)])
     f = counted(progress, len(pool_idx), f)
     return torch.cat([mc_log_probs(net, take(x, idx), T, seed, dtype=dtype, late=late, each=f).float()
                       for idx in pool_idx.split(block)])
@@ -235,7 +233,7 @@ def joint_choice(
     m = n_finalists(len(pool_idx), K, keep) if keep else len(pool_idx)
     m = max(K, min(m, n_candidates(names, net, take(x, pool_idx[:1]), m, T)))
     idx = candidates(names, net, x, pool_idx, score, m, ties, progress=progress, **more, **how)
-    given = views(names, net, x, idx, progress=progress, **how)
+    given = views(names, net, x, idx, each=counted(progress, len(idx)), **how)
     scores = torch.full((len(idx),), math.nan)
     if score == "random": scores = torch.ones(len(idx))
     elif needs(SCORES[score]) == ("log_probs_N_T_C",) and "log_probs_N_T_C" in given:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 from fastcore.basics import patch
-from .data import Data, Pool, as_html, as_indices, as_inputs, as_labels, balanced_start
+from .data import Data, Pool, as_html, as_indices, as_inputs, as_labels
 from .data import derive_seed, seeded, stream, undisturbed, write_whole
 from .model import as_logits, bayesian_cnn, consistent_for_now, make_consistent
 from .probe import check_passes
@@ -29,7 +29,7 @@ from .record import FORMAT, PROTOCOL, Record, header, last_accuracy, trial_in_wo
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'check_sampling', 'check_net', 'layers_in_words', 'net_in_words', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load']
+__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'check_sampling', 'check_net', 'layers_in_words', 'net_in_words', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -857,6 +857,14 @@ def _repr_html_(self:Learner):
         }
     )
 
+# %% ../nbs/03_steps.ipynb #d9ff6dc9
+def as_told(
+    data:Data, # of a trial
+    balanced:bool=True, # was its start set?
+)->dict: # for a record's header
+    "What a record says of the data; a start set is balanced unless it says otherwise"
+    return dict(data=data.name, fingerprint=data.fingerprint) | ({} if balanced else dict(balanced=False))
+
 # %% ../nbs/03_steps.ipynb #d9ff6dca
 def run_trial(
     data:Data, # pool, hidden labels, test set
@@ -867,24 +875,24 @@ def run_trial(
     record=None, # path of the record; one that exists is continued; none: in memory
     per_class:int=2, # images of each class in the start set
     among=None, # indices the start set may be drawn from; none: the data's own `start_among`
+    balanced:bool=True, # so many of each? False: as many images in all, as chance has it
     progress:bool=True, # print a line a round, and show what is being done? False: print nothing
     **kwargs, # the rest of `Protocol`, and `net` and `device` of `Learner`
 )->Record:
     "One active-learning trial with the data set as oracle"
     check_names(kwargs)
-    idx = balanced_start(data.y, per_class, seed, data.start_among if among is None else among)
     learner = Learner(
         data.x,
         score,
         K,
-        (idx, data.y[idx]),
+        data.start(per_class, seed, balanced, among),
         record,
         test=(data.x_test, data.y_test) if len(data.x_test) else None,
         test_parts=data.test_parts,
         classes=len(data.classes),
         n_final=n_final,
         seed=seed,
-        data=dict(data=data.name, fingerprint=data.fingerprint),
+        data=as_told(data, balanced),
         **kwargs,
     )
     if learner.record.complete and progress: print(f"{learner.record}: nothing to do")

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from .data import Data, balanced_start, mnist, repeated, show_images, torchvision_data
+from .data import Data, mnist, repeated, show_images, torchvision_data
 from .acquisition import lookup
-from .steps import Learner, run_trial
+from .steps import Learner, as_told, run_trial
 from .record import Record
 from .results import load, protocols, results_folder, trials
 from .evidence import area, at, at_labels, common_range, crossings, curve, evidence, differences, gaps
@@ -228,6 +228,7 @@ class Parameters:
     n_final:int = 40 # labels at which to stop, those of the start included
     n_pool:int = 0 # images in the pool, the first of the data; 0: all
     n_test:int = 0 # images of the test set; 0: as large a share as of the pool
+    balanced:bool = True # two images of each class to start with? False: as many in all, as chance has it
     T:int = 5 # networks sampled by MC dropout
     posterior:str = "dropout" # whose T networks are asked: dropout, "ensemble 5" or laplace
     recipe:str = "plain" # how to train: plain, or augmented; the next two say what differs from it
@@ -301,8 +302,8 @@ class Experiment(Parameters):
 
     @cached_property
     def start(self)->torch.Tensor: # indices into the pool
-        "The start set, two images of each class; it depends on nothing but the data and the seed"
-        return balanced_start(self.images.y, 2, self.seed, self.images.start_among)
+        "The start set; it depends on nothing but the data, the seed, and whether it is balanced"
+        return self.images.start(seed=self.seed, balanced=self.balanced)[0]
 
     def show(self, idx, titles=None, **kwargs):
         "Draw some images, see `show_some`"
@@ -311,15 +312,14 @@ class Experiment(Parameters):
     def learner(self, **changed)->Learner: # what differs from the parameters, such as score="entropy"
         "A learner that knows the start set and scores every image"
         data = self.images
-        told = dict(data=data.name, fingerprint=data.fingerprint)   # for the record
         test = (data.x_test, data.y_test) if len(data.x_test) else None
         return Learner(data.x, start=(self.start, data.y[self.start]), test=test,
                        test_parts=data.test_parts, classes=len(data.classes), net=self.make_net,
-                       **{**self.protocol, "race": None, "data": told, **changed})
+                       **{**self.protocol, "race": None, "data": as_told(data, self.balanced), **changed})
 
     def run(self, **changed)->Record: # what differs from the parameters; also record and progress
         "The trial, checked at its end by `check_trial`; one that is on record is continued"
-        how = {**self.protocol, "record": self.out or None, **changed}
+        how = {**self.protocol, "balanced": self.balanced, "record": self.out or None, **changed}
         record = run_trial(self.images, net=self.make_net, **how)
         check_trial(record, self.images)
         return record

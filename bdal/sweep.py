@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fastcore.basics import patch
 import bdal
 from .acquisition import lookup
-from .record import PROTOCOL, Record, lock_file
+from .record import PROTOCOL, UNSAID, Record, lock_file
 from .steps import Protocol, round_line
 
 # %% auto #0
@@ -251,7 +251,7 @@ def differences(self:Trial,
     record:Record, # that is there
 )->tuple: # name -> (there, here) of choices that differ; and what is to be said of the notebook, or ""
     "How does a record differ from this trial?"
-    there, here = record.header["config"], {**self.parameters, "seed": self.seed}
+    there, here = {**UNSAID, **record.header["config"]}, {**self.parameters, "seed": self.seed}
     found = {k: (there[k], here[k]) for k in differing(there, here, {*self.given, "seed"})}
     header, now = record.header, self.identity
     for k, v in header.get("parameters", {}).items():

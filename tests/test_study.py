@@ -119,6 +119,24 @@ def test_committed_records_are_continued(mnist_home, tmp_path, monkeypatch, caps
         longer.record.close()
 
 
+def test_a_parameter_that_a_record_does_not_state_has_its_default(tmp_path):
+    "A record that does not say how it began is finished; a study that begins otherwise is another one, and the other way round"
+    from dataclasses import replace
+    from bdal.sweep import load_studies, plan
+
+    trial = plan(load_studies(ROOT / "nbs" / "studies.toml"), ["bald"], 1)[0]
+    header, *rows = trial.record.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert "balanced" not in json.loads(header)["config"] and trial.state()[0] != "refused"
+    state, why, _ = replace(trial, parameters={**trial.parameters, "balanced": False}).state()
+    assert state == "refused" and "balanced is True there, False here" in why
+    other = replace(trial, root=tmp_path)
+    other.record.parent.mkdir(parents=True)
+    other.record.write_text("".join([header.replace('"config": {', '"config": {"balanced": false, '), *rows]), encoding="utf-8")
+    state, why, _ = other.state()
+    assert state == "refused" and "balanced is False there, True here" in why
+    assert replace(other, parameters={**trial.parameters, "balanced": False}).state()[0] == trial.state()[0]
+
+
 def test_a_private_study_with_a_notebook_of_the_project(mnist_home, tmp_path, monkeypatch, capsys):
     "A file, and functions beside it: nothing is copied, and everything is written there"
     from bdal.sweep import main
