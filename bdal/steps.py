@@ -21,6 +21,7 @@ from .model import as_logits, bayesian_cnn, consistent_for_now, make_consistent
 from .probe import check_passes
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
+from .pictures import as_text
 from .posteriors import Ensemble, Laplace, as_posterior, check_laplace, last_linear
 from .acquisition import SCORES, SELECTORS, Batch, lookup, needs, provide
 from .scoring import can_race, choose, counted
@@ -1174,7 +1175,7 @@ def export(self:Learner,
     "labels.csv, predictions.csv, weights.pt and README.md, which says what they are and how to load them"
     with self.record.lock: self._catch_up()
     folder, N, C = Path(folder), len(self.pool.x), self.answers.classes
-    files = list(map(str, range(N) if files is None else files))
+    files = [str(f) for f in range(N)] if files is None else [as_text(str(f)) for f in files]
     if len(files) != N: raise ValueError(f"{len(files)} files and {N} inputs; give one name an input")
     names = list(map(str, range(self.begun_with) if classes is None else classes))[:C]
     names += [name or str(C) for name in self.answers.names[len(names) - self.begun_with:]]
