@@ -4,7 +4,7 @@
 
 # %% ../nbs/deeper/label.ipynb #1abe0002
 from __future__ import annotations
-import argparse, base64, csv, hmac, io, json, secrets, threading, time, warnings, webbrowser
+import argparse, base64, csv, hmac, io, json, os, secrets, threading, time, warnings, webbrowser
 from contextlib import suppress
 from functools import lru_cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from PIL import Image
 import bdal
 from .answers import SKIPPED
-from .data import Data, derive_seed, write_whole
+from .data import Data, as_names, derive_seed, write_whole
 from .pictures import as_text, picture
 from .predict import mc_log_probs, mean_log_probs
 from .record import Record
@@ -26,7 +26,7 @@ from .steps import Learner
 
 # %% auto #0
 __all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'Session', 'brightest', 'Handler', 'serve', 'Labeller', 'small_head', 'session_of',
-           'main']
+           'in_words', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -221,6 +221,8 @@ def export(self:Session,
 )->Path: # the folder
     "Close the round, train once more, and write labels.csv, predictions.csv, weights.pt and README.md"
     self.wait()
+    if (n := len({*self.learner.answers.known.values()})) < 2:
+        raise RuntimeError(f"labels of {n} classes are known, and a network learns from two; label some more")
     with self.learner.record.lock:
         if self.learner.row and self.learner.waiting(): self.learner.tell()
     return self.learner.export(folder, self.files, self.names)
@@ -315,7 +317,9 @@ def serve(
     port:int=0, # default: any that is free
 )->Any: # a server, running in a thread, whose `address` opens the page
     "The page of a session, for this machine only"
-    server:Any = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    try: server:Any = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except (OSError, OverflowError) as e:
+        raise OSError(f"port {port} cannot be had ({e}); give another, or leave it out") from e
     server.daemon_threads, server.session, server.one_at_a_time = True, session, threading.Lock()
     server.token = secrets.token_urlsafe(24)
     server.address = f"http://127.0.0.1:{server.server_address[1]}/{server.token}/"
@@ -370,11 +374,17 @@ def session_of(
     names = config.get("class_names") or list(classes or ())
     if len(names) < 2:
         raise ValueError(f"{len(names)} classes are named; name two or more, as in --classes cat dog")
+    as_names(names)   # none twice
     x = data.x if inputs is None else inputs(data)
     print_of = dict(data=data.name, fingerprint=data.fingerprint, class_names=names)
     net = None if inputs is None else partial(small_head, int(np.prod(x.shape[1:])), len(names))
     how:dict = dict(score="bald", K=6, T=20) | protocol
-    learner = Learner(x, record=path, classes=len(names), data=print_of, net=net, **how)
+    try: learner = Learner(x, record=path, classes=len(names), data=print_of, net=net, **how)
+    except ValueError as e:
+        if config.get("fingerprint") in (None, data.fingerprint): raise
+        raise ValueError(f"the pictures of {folder} are not those that {path} was begun with. Put the folder "
+                         f"back as it was, and give the same --side; or begin anew, by --record and another "
+                         "name. The labels stay where they are") from e
     for name in classes or ():   # a class that is new today
         if name not in names + learner.answers.names: learner.add_class(name, by=by)
     session = Session(learner, data.files, names, by)
@@ -382,6 +392,15 @@ def session_of(
     return session
 
 # %% ../nbs/deeper/label.ipynb #1abe0020
+def in_words(
+    session:Session, # any
+)->str: # two lines
+    "How far it is, where the labels are, and what the keys are"
+    known, n = session.learner.answers.known, len(session.learner.pool.x)
+    path = Path(session.learner.record.path).resolve()
+    keys = ", ".join(f"{key} {name}" for key, name in zip(KEYS, session.names))
+    return f"Labels: {len(known)} of {n}, in {path}\nKeys: {keys}, s skips"
+
 def main(args=None):
     "`bdal_label scans --classes cat dog`"
     parser = argparse.ArgumentParser("bdal_label", description="Label a folder of pictures in the browser, "
@@ -395,14 +414,17 @@ def main(args=None):
     parser.add_argument("--export", metavar="OUT", help="write tables and weights to this folder; no page")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
     given = parser.parse_args(args)
-    try: session = session_of(given.folder, given.classes, given.record, given.side, given.by)
+    try:
+        session = session_of(given.folder, given.classes, given.record, given.side, given.by)
+        if given.export: print(f"written: {session.export(given.export).resolve()}"); return
+        server = serve(session, given.port)
     except (ValueError, OSError, RuntimeError) as e: parser.exit(2, f"bdal_label: {e}\n")
-    if given.export: print(f"written: {session.export(given.export)}"); return
-    server = serve(session, given.port)
-    print(server.address, "Open this address; Ctrl-C ends. Labels are in:", session.learner.record.path,
-          sep="\n", flush=True)
-    if session.notes: print(session.notes, flush=True)
+    told = [server.address, "Open this address in a browser of this machine. Ctrl-C ends.", in_words(session)]
+    print(*told, *filter(None, [session.notes]), sep="\n", flush=True)
     if not given.no_browser: webbrowser.open(server.address)
     try:
         while True: time.sleep(3600)
-    except KeyboardInterrupt: print("\nEvery label is saved. The same command goes on.")
+    except KeyboardInterrupt:
+        print(f"\nEvery label is saved. The same command goes on; with --export out, it writes the labels as a "
+              f"table.\n{in_words(session)}", flush=True)
+        if session.thread and session.thread.is_alive(): os._exit(0)   # nobody waits for a network
