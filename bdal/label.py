@@ -191,8 +191,8 @@ def state(self:Session)->dict:
     right, of = self.accuracy
     (shown, why), (following, _) = ([self.look(i) for i in show] + [(None, "")]*2)[:2]
     classes = [dict(name=name, key=key) for name, key in zip(self.names, KEYS + " "*len(self.names))]
-    return dict(index=show[0] if show else None, picture=shown, next=following, classes=classes, done=self.done,
-                file=as_text(Path(self.files[show[0]]).name) if show and self.files is not None else "",
+    return dict(index=show[0] if show else None, picture=shown, next=following, classes=classes,
+                done=self.done, file=as_text(Path(self.files[show[0]]).name) if show and self.files else "",
                 guess=self.guesses.get(show[0]) if show else None, error=self.error or why,
                 n=n, of=n_final or len(self.learner.pool.x) - skipped, skipped=skipped, notes=self.notes,
                 accuracy=f"{right} of the last {of} guessed right" if of else "")
@@ -344,7 +344,7 @@ def Labeller(
     widget.on_msg(lambda _, message, buffers: widget.send(widget.session.act(message)))
     return widget
 
-# %% ../nbs/deeper/label.ipynb #1abe0019
+# %% ../nbs/deeper/label.ipynb #1abe0100
 def small_head(
     D:int, # features
     classes:int, # C
@@ -354,6 +354,7 @@ def small_head(
     return nn.Sequential(nn.Flatten(), nn.Dropout(.2), nn.Linear(D, 128), nn.ReLU(), nn.Dropout(.5),
                          nn.Linear(128, classes))
 
+# %% ../nbs/deeper/label.ipynb #1abe0019
 def session_of(
     folder, # with pictures
     classes=None, # names; default: those of the record
@@ -378,7 +379,8 @@ def session_of(
     x = data.x if inputs is None else inputs(data)
     print_of = dict(data=data.name, fingerprint=data.fingerprint, class_names=names)
     net = None if inputs is None else partial(small_head, int(np.prod(x.shape[1:])), len(names))
-    how:dict = dict(score="bald", K=6, T=20) | protocol
+    if len(x) < 2: raise ValueError(f"{folder} has one picture to read; give a folder with two or more")
+    how:dict = dict(score="bald", K=min(6, len(x) - 1), T=20) | protocol
     try: learner = Learner(x, record=path, classes=len(names), data=print_of, net=net, **how)
     except ValueError as e:
         if config.get("fingerprint") in (None, data.fingerprint): raise
@@ -425,6 +427,6 @@ def main(args=None):
     try:
         while True: time.sleep(3600)
     except KeyboardInterrupt:
-        print(f"\nEvery label is saved. The same command goes on; with --export out, it writes the labels as a "
-              f"table.\n{in_words(session)}", flush=True)
+        print("\nEvery label is saved. The same command goes on; with --export out, it writes the labels as "
+              f"a table.\n{in_words(session)}", flush=True)
         if session.thread and session.thread.is_alive(): os._exit(0)   # nobody waits for a network

@@ -1106,7 +1106,7 @@ def when_to_stop(self:Learner)->str:
     last = self.agreements(3)
     if not last: return "There are not yet two networks to compare: label on."
     each = ", ".join(f"{k:.3f}" for k in last)
-    if len(last) < 3: return f"Networks agree with a kappa of {each}; a mean of three rounds counts: label on."
+    if len(last) < 3: return f"Networks agree with a kappa of {each}; the mean of three counts: label on."
     more = "labels still change what the network says, label on until the mean is 0.99."
     if sum(last)/3 >= .99: more = "more labels change little, you may stop."
     return f"Over three rounds, networks agree with a mean kappa of {sum(last)/3:.3f} ({each}): {more}"
