@@ -16,14 +16,15 @@ import torch
 from fastcore.basics import patch
 from PIL import Image
 import bdal
-from .pictures import as_array, picture_files, read_pictures, read_to_disk, stacked
+from .pictures import (as_array, as_folder, as_text, check_how, is_picture, other_kinds, picture_files,
+                           read_pictures, read_to_disk, stacked, visible_files)
 
 # %% auto #0
 __all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'check_given', 'warn_if_dark', 'as_inputs', 'as_pool', 'take',
            'as_names', 'as_pair', 'items_of', 'names_of', 'as_html', 'Data', 'warn_if_apart', 'are_classes',
-           'set_aside', 'warn_of_pictures', 'bdal_home', 'write_whole', 'unpack_mnist', 'mnist', 'show_images',
-           'torchvision_data', 'repeated', 'as_labels', 'as_indices', 'as_part', 'balanced_start', 'random_start',
-           'Pool']
+           'check_sorted', 'find_pictures', 'check_choices', 'set_aside', 'of_pictures', 'warn_of_pictures',
+           'bdal_home', 'write_whole', 'unpack_mnist', 'mnist', 'show_images', 'torchvision_data', 'repeated',
+           'as_labels', 'as_indices', 'as_part', 'balanced_start', 'random_start', 'Pool']
 
 # %% ../nbs/00_data.ipynb #2427b86e
 def derive_seed(
@@ -453,7 +454,39 @@ def are_classes(
                          "give one of them as folder, and the other as test=")
     return True
 
-# %% ../nbs/00_data.ipynb #f01d0003
+# %% ../nbs/00_data.ipynb #f01d0100
+def check_sorted(files, folder):
+    "Refuse a folder to test on whose pictures have no class"
+    if loose := [f for f in files if f.parent == folder]:
+        raise ValueError(f"{as_text(loose[0])} is in no subfolder, and the subfolders are the classes; move "
+                         "each picture to test on into the subfolder of its class, or give labelled=False")
+
+def find_pictures(
+    folder:Path, # to look in
+    test:Path|None, # folder to test on, perhaps within the other; none: there is none
+)->tuple: # paths of the pool's pictures and of the test pictures, and which other kinds of files there are
+    "Which files are pictures, and whose?"
+    inside = test is not None and folder in test.parents
+    found = [f for f in visible_files(folder) if not inside or test not in f.parents]
+    files, others = ([f for f in found if is_picture(f) == is_one] for is_one in (True, False))
+    apart = files if test is None else picture_files(test)
+    for at, there in ((folder, files), (test, apart)):
+        if there: continue
+        raise ValueError(f"{as_text(at)} has no pictures; give a folder with files such as .jpg or .png")
+    return files, apart, other_kinds(others)
+
+def check_choices(test, test_size, labelled, seed, memory):
+    "Refuse, before a file is opened, what `from_folder` cannot do"
+    if test is not None and test_size is not None:
+        raise ValueError("there are test= and test_size=; give a folder, or how many to hold out, not both")
+    if labelled not in (None, True, False):
+        raise ValueError(f"labelled is {labelled!r}; give True, False, or leave it out")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed is {seed!r}; give a whole number from 0")
+    if isinstance(memory, bool) or not isinstance(memory, (int, float, np.number)) or not memory >= 0:
+        raise ValueError(f"memory is {memory!r}; give bytes, a number from 0, such as 2**30")
+
+# %% ../nbs/00_data.ipynb #f01d0101
 def set_aside(
     files:list, # paths of pictures
     share:float, # how many to set aside: a number of pictures, or a share of them below 1
@@ -461,11 +494,11 @@ def set_aside(
     seed:int=0, # of the draw
 )->tuple: # Read, in the order of `files`; and the files that are left
     "Draw test pictures at random, from those that can be read"
-    n = round(share*len(files)) if 0 < share < 1 else int(share)
-    if not 0 <= n < len(files) or n != share and share >= 1:
-        raise ValueError(
-            f"test_size is {share} of {len(files)} pictures; give a number of pictures, or a share below 1"
-        )
+    number = isinstance(share, (int, float, np.number)) and not isinstance(share, bool) and 0 <= share < 2**60
+    n = -1 if not number else round(share*len(files)) if 0 < share < 1 else int(share)
+    if not 0 <= n <= max(0, len(files) - 2) or n != share and not 0 < share < 1:
+        raise ValueError(f"test_size is {share!r} of {len(files)} pictures; give a number of pictures, "
+                         "or a share below 1, and leave two pictures or more for the pool")
     order = torch.randperm(len(files), generator=stream(seed, "test split")).tolist() if n else []
     tested = read([files[i] for i in order], most=n)
     place = {f: i for i, f in enumerate(files)}
@@ -475,18 +508,31 @@ def set_aside(
         f for f in files if f not in seen
     ]
 
+# %% ../nbs/00_data.ipynb #f01d0003
+def of_pictures(
+    read, # Read
+    names, # the class of each; none: not known
+    classes, # names, [C]
+)->tuple: # (x, y), as a Data has them
+    "Pictures as inputs, and their labels"
+    y = _as_y(names, len(names), classes, "y") if names else torch.full((len(read.files),), -1)
+    if isinstance(read.x, np.memmap): return read.x, y
+    return as_inputs(read.x, index=read.files, copy=False) if len(read.x) else torch.zeros(read.x.shape), y
+
 def warn_of_pictures(
     *reads, # Read, of the pool and of the test set
+    others:str="", # further kinds of files
 )->None:
-    "One message for all files that could not be read; and one, if all that could are dark"
+    "One message for all files that were left out; and one, if all others are dark"
     left_out = {file: why for read in reads for file, why in read.left_out.items()}
     n = len(left_out) + sum(len(read.files) for read in reads)
-    told = "".join(f"\n  {file} {why}" for file, why in left_out.items())
+    told = "".join(f"\n  {as_text(file)} {why}" for file, why in left_out.items())
+    if others: told += f"\n  other files, which are no pictures by their names: {others}"
     if not reads[0].files:
         raise ValueError(
             f"no picture is left for the pool; give a folder with pictures that Pillow reads:{told}"
         )
-    if left_out: warnings.warn(f"{len(left_out)} of {n} pictures are left out:{told}", stacklevel=3)
+    if told: warnings.warn(f"{len(left_out)} of {n} pictures are left out:{told}", stacklevel=3)
     if 0 < (most := int(reads[0].x[:1000].max())) < 32:
         warnings.warn(
             f"the brightest of the pictures has {most / 255:.2g} of white; if they have 12 bits, or fewer, "
@@ -508,32 +554,31 @@ def from_folder(cls:Data,
     name:str|None=None, # what the records call it; default: the folder's name
     seed:int=0, # of the held-out pictures
     memory:float=2**30, # bytes that a pool may take in the memory; a larger one is kept under `bdal_home()`
-    **how, # of `picture`: `ground` behind what is transparent, `white` of more than 8 bits
+    ground:str="white", # the colour behind what is transparent
+    white:float|None=None, # the value that is white, of more than 8 bits; default: what the type says
 )->Data: # y is -1 where there are no labels
     "Data from a folder of pictures"
-    files = picture_files(folder := Path(folder).expanduser())
-    if test is not None and folder in (within := Path(test).expanduser()).parents:
-        files = [f for f in files if not f.is_relative_to(within)]
-    if not files: raise ValueError(f"{folder} has no pictures; give a folder with files such as .jpg or .png")
-    has = are_classes(files, folder, labelled)
-    read:Any = partial(read_pictures, side=side, mode=mode, fit=fit, **how)
+    how:dict[str, Any] = dict(mode=mode, fit=fit, ground=ground, white=white)
+    folder, within = as_folder(folder), as_folder(folder if test is None else test)
+    check_how(side, **how)
+    check_choices(test, test_size, labelled, seed, memory)
+    classes = classes if classes is None else as_names(classes)
+    files, apart, others = find_pictures(folder, None if test is None else within)
+    if has := are_classes(files, folder, labelled): check_sorted(apart, within)
+    read:Any = partial(read_pictures, side=side, **how)
     share = (.2 if has else 0) if test_size is None else test_size
     if test is None: tested, rest = set_aside(files, share, read, seed)
-    else: tested, rest = read(picture_files(test)), files
+    else: tested, rest = read(apart), files
     large = 4*len(rest)*side**2*(3 if mode == "RGB" else 1) > memory
-    pool = read_to_disk(rest, bdal_home()/"pictures", side, mode, fit=fit, **how) if large else read(rest)
-    warn_of_pictures(pool, tested)
-    names, names_test = (([f.relative_to(at).parts[0] for f in read.files] if has else None)
-                         for read, at in ((pool, folder), (tested, Path(test or folder).expanduser())))
+    pool = read_to_disk(rest, bdal_home()/"pictures", side, **how) if large else read(rest)
+    warn_of_pictures(pool, tested, others=others)
+    names, names_test = (([as_text(f.relative_to(at).parts[0]) for f in read.files] if has else None)
+                         for read, at in ((pool, folder), (tested, within)))
     if classes is not None or has:
-        classes = as_names(_class_names(names, names_test) if classes is None else classes)
-    def inputs(read):
-        return as_inputs(read.x, index=read.files, copy=False) if len(read.x) else torch.zeros(read.x.shape)
-    def labels(read, names):
-        return _as_y(names, len(names), classes, "y") if names else torch.full((len(read.files),), -1)
+        classes = as_names(_class_names(names, names_test)) if classes is None else classes
     made:Any = cls
-    return made(name or folder.resolve().name, pool.x if large else inputs(pool), labels(pool, names),
-                inputs(tested), labels(tested, names_test), tuple(classes or ()),
+    return made(str(name or as_text(folder.resolve().name)), *of_pictures(pool, names, classes),
+                *of_pictures(tested, names_test, classes), tuple(classes or ()),
                 files=tuple(pool.files), test_files=tuple(tested.files))
 
 # %% ../nbs/00_data.ipynb #7dfa7acc

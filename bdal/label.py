@@ -4,7 +4,8 @@
 
 # %% ../nbs/deeper/label.ipynb #1abe0002
 from __future__ import annotations
-import argparse, base64, csv, hmac, io, json, secrets, threading, time, webbrowser
+import argparse, base64, csv, hmac, io, json, os, secrets, threading, time, warnings, webbrowser
+from contextlib import suppress
 from functools import lru_cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,16 +15,18 @@ import numpy as np
 import torch
 from torch import nn
 from fastcore.basics import patch
+from PIL import Image
 import bdal
 from .answers import SKIPPED
-from .data import Data, derive_seed, write_whole
+from .data import Data, as_names, derive_seed, write_whole
+from .pictures import as_text, picture
 from .predict import mc_log_probs, mean_log_probs
 from .record import Record
 from .steps import Learner
 
 # %% auto #0
-__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'Session', 'as_bytes', 'Handler', 'serve', 'Labeller', 'pictures_for_now',
-           'small_head', 'session_of', 'main']
+__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'Session', 'brightest', 'Handler', 'serve', 'Labeller', 'small_head', 'session_of',
+           'in_words', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -49,6 +52,7 @@ class Session:
         self.guesses = dict[int, int]()                   # index -> what the network expects
         self.thread:Any = None
         self.error, self.picture = "", lru_cache(32)(self._picture)
+        self.notes = "" # what a person should know of the pictures
         self.ask()
 
     if TYPE_CHECKING:   # its methods are told below
@@ -76,9 +80,15 @@ def _ask(self:Session):
             log_probs = mc_log_probs(self.learner.net, inputs, p.T, masks, dtype=self.learner.dtype)
             self.guesses.update(zip(idx, mean_log_probs(log_probs).argmax(-1).tolist()))
         self.queue += [i for i in idx if i not in self.queue and i not in self.learner.answers.said]
-        for i in self.queue[:2]: self.picture(i)
+        for i in self.queue[:2]: self.look(i)
         self.error = ""
     except Exception as e: self.error = f"{type(e).__name__}: {e}"   # the front shows it
+
+@patch
+def look(self:Session, i)->tuple: # (data address, ""), or (none, why)
+    "A picture; its file may be gone by now, and then it can be skipped"
+    try: return self.picture(i), ""
+    except (ValueError, OSError) as e: return None, str(e)
 
 @patch
 def wait(self:Session)->None:
@@ -150,7 +160,6 @@ def accuracy(self:Session)->tuple: # right, guessed
 @patch
 def _picture(self:Session, i):
     "The picture as a front end shows it, upright, 1,200 pixels at most: a data address"
-    from PIL import Image, ImageOps
     if self.files is None:
         x = self.learner.pool.inputs([i])[0]
         x = (255*(x - x.min())/(x.max() - x.min() + 1e-9)).byte().permute(1, 2, 0).numpy()
@@ -158,21 +167,18 @@ def _picture(self:Session, i):
         k = max(1, 480//max(image.size))
         image = image.resize((image.width*k, image.height*k), Image.Resampling.NEAREST)
     else:
-        with Image.open(self.files[i]) as f: image = ImageOps.exif_transpose(f)
-        if image.has_transparency_data: image = Image.alpha_composite(
-            Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-        image = as_bytes(image).convert("RGB"); image.thumbnail((1200, 1200))
+        image = picture(self.files[i], white=brightest(self.files[i]), enough=1200)
+        image.thumbnail((1200, 1200))
     image.save(file := io.BytesIO(), "JPEG", quality=90)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
-def as_bytes(
-    image, # PIL picture
-): # of 8 bits a channel
-    "A picture of 16 bits would be shown white: scale it"
-    from PIL import Image
-    if not image.mode.startswith(("I", "F")): return image
-    x = np.asarray(image, dtype=np.float64)
-    return Image.fromarray((255*(x - x.min())/(np.ptp(x) + 1e-9)).astype(np.uint8))
+def brightest(
+    file, # path of a picture
+)->float|None: # none: it has 8 bits, and white is known
+    "A scan of 12 bits in 16 would be shown nearly black: its brightest value is shown white"
+    with suppress(OSError), Image.open(file) as f:
+        if f.mode.startswith(("I", "F")): return float(np.asarray(f).max()) or None
+    return None   # `picture` says what is wrong with it
 
 # %% ../nbs/deeper/label.ipynb #1abe000e
 @patch
@@ -183,12 +189,12 @@ def state(self:Session)->dict:
     if not self.queue: self.ask()
     show = [] if self.done or not self.queue else self.queue[:2]
     right, of = self.accuracy
+    (shown, why), (following, _) = ([self.look(i) for i in show] + [(None, "")]*2)[:2]
     classes = [dict(name=name, key=key) for name, key in zip(self.names, KEYS + " "*len(self.names))]
-    return dict(index=show[0] if show else None, picture=self.picture(show[0]) if show else None,
-                next=self.picture(show[1]) if show[1:] else None, classes=classes, done=self.done,
-                file=Path(self.files[show[0]]).name if show and self.files is not None else "",
-                guess=self.guesses.get(show[0]) if show else None, error=self.error,
-                n=n, of=n_final or len(self.learner.pool.x) - skipped, skipped=skipped,
+    return dict(index=show[0] if show else None, picture=shown, next=following, classes=classes,
+                done=self.done, file=as_text(Path(self.files[show[0]]).name) if show and self.files else "",
+                guess=self.guesses.get(show[0]) if show else None, error=self.error or why,
+                n=n, of=n_final or len(self.learner.pool.x) - skipped, skipped=skipped, notes=self.notes,
                 accuracy=f"{right} of the last {of} guessed right" if of else "")
 
 @patch
@@ -215,6 +221,8 @@ def export(self:Session,
 )->Path: # the folder
     "Close the round, train once more, and write labels.csv, predictions.csv, weights.pt and README.md"
     self.wait()
+    if (n := len({*self.learner.answers.known.values()})) < 2:
+        raise RuntimeError(f"labels of {n} classes are known, and a network learns from two; label some more")
     with self.learner.record.lock:
         if self.learner.row and self.learner.waiting(): self.learner.tell()
     return self.learner.export(folder, self.files, self.names)
@@ -309,7 +317,9 @@ def serve(
     port:int=0, # default: any that is free
 )->Any: # a server, running in a thread, whose `address` opens the page
     "The page of a session, for this machine only"
-    server:Any = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    try: server:Any = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except (OSError, OverflowError) as e:
+        raise OSError(f"port {port} cannot be had ({e}); give another, or leave it out") from e
     server.daemon_threads, server.session, server.one_at_a_time = True, session, threading.Lock()
     server.token = secrets.token_urlsafe(24)
     server.address = f"http://127.0.0.1:{server.server_address[1]}/{server.token}/"
@@ -334,25 +344,7 @@ def Labeller(
     widget.on_msg(lambda _, message, buffers: widget.send(widget.session.act(message)))
     return widget
 
-# %% ../nbs/deeper/label.ipynb #1abe001f
-def pictures_for_now(folder, side=64, labelled=False):
-    "In place of `Data.from_folder` until that is there; to be deleted with its one use below"
-    from types import SimpleNamespace
-    from PIL import Image, ImageOps
-    from bdal.steps import fingerprint
-    kinds, xs, files = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"), [], []
-    if not Path(folder).is_dir(): raise ValueError(f"{folder} is no folder; give one with pictures")
-    for f in sorted(f for f in Path(folder).rglob("*") if f.suffix.lower() in kinds):
-        try:
-            with Image.open(f) as im: upright = ImageOps.exif_transpose(im).convert("RGB")
-        except OSError: continue
-        xs.append(np.asarray(ImageOps.pad(upright, (side, side)))); files.append(f)
-    if not files: raise ValueError(f"{folder} has no pictures; give a folder with files such as .jpg or .png")
-    x = torch.tensor(np.stack(xs)).permute(0, 3, 1, 2).float()/255
-    name = Path(folder).resolve().name
-    return SimpleNamespace(x=x, files=tuple(files), name=name, fingerprint=fingerprint(x))
-
-# %% ../nbs/deeper/label.ipynb #1abe0019
+# %% ../nbs/deeper/label.ipynb #1abe0100
 def small_head(
     D:int, # features
     classes:int, # C
@@ -362,6 +354,7 @@ def small_head(
     return nn.Sequential(nn.Flatten(), nn.Dropout(.2), nn.Linear(D, 128), nn.ReLU(), nn.Dropout(.5),
                          nn.Linear(128, classes))
 
+# %% ../nbs/deeper/label.ipynb #1abe0019
 def session_of(
     folder, # with pictures
     classes=None, # names; default: those of the record
@@ -372,23 +365,44 @@ def session_of(
     **protocol, # of the `Learner`
 )->Session:
     "A folder of pictures, as a session; one that was begun is continued"
-    data = getattr(Data, "from_folder", pictures_for_now)(folder, side=side, labelled=False)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        data = Data.from_folder(folder, side=side, labelled=False)
+    notes = "\n".join(str(w.message) for w in said if w.category is UserWarning)
     at = Path(folder).expanduser().resolve()
     path = Path(record or at.with_name(f"{at.name}.labels.jsonl"))
     config = (Record(path).header or {}).get("config", {}) if path.exists() else {}
     names = config.get("class_names") or list(classes or ())
     if len(names) < 2:
         raise ValueError(f"{len(names)} classes are named; name two or more, as in --classes cat dog")
+    as_names(names)   # none twice
     x = data.x if inputs is None else inputs(data)
     print_of = dict(data=data.name, fingerprint=data.fingerprint, class_names=names)
     net = None if inputs is None else partial(small_head, int(np.prod(x.shape[1:])), len(names))
-    how:dict = dict(score="bald", K=6, T=20) | protocol
-    learner = Learner(x, record=path, classes=len(names), data=print_of, net=net, **how)
+    if len(x) < 2: raise ValueError(f"{folder} has one picture to read; give a folder with two or more")
+    how:dict = dict(score="bald", K=min(6, len(x) - 1), T=20) | protocol
+    try: learner = Learner(x, record=path, classes=len(names), data=print_of, net=net, **how)
+    except ValueError as e:
+        if config.get("fingerprint") in (None, data.fingerprint): raise
+        raise ValueError(f"the pictures of {folder} are not those that {path} was begun with. Put the folder "
+                         f"back as it was, and give the same --side; or begin anew, by --record and another "
+                         "name. The labels stay where they are") from e
     for name in classes or ():   # a class that is new today
         if name not in names + learner.answers.names: learner.add_class(name, by=by)
-    return Session(learner, data.files, names, by)
+    session = Session(learner, data.files, names, by)
+    session.notes = notes
+    return session
 
 # %% ../nbs/deeper/label.ipynb #1abe0020
+def in_words(
+    session:Session, # any
+)->str: # two lines
+    "How far it is, where the labels are, and what the keys are"
+    known, n = session.learner.answers.known, len(session.learner.pool.x)
+    path = Path(session.learner.record.path).resolve()
+    keys = ", ".join(f"{key} {name}" for key, name in zip(KEYS, session.names))
+    return f"Labels: {len(known)} of {n}, in {path}\nKeys: {keys}, s skips"
+
 def main(args=None):
     "`bdal_label scans --classes cat dog`"
     parser = argparse.ArgumentParser("bdal_label", description="Label a folder of pictures in the browser, "
@@ -402,13 +416,17 @@ def main(args=None):
     parser.add_argument("--export", metavar="OUT", help="write tables and weights to this folder; no page")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
     given = parser.parse_args(args)
-    try: session = session_of(given.folder, given.classes, given.record, given.side, given.by)
+    try:
+        session = session_of(given.folder, given.classes, given.record, given.side, given.by)
+        if given.export: print(f"written: {session.export(given.export).resolve()}"); return
+        server = serve(session, given.port)
     except (ValueError, OSError, RuntimeError) as e: parser.exit(2, f"bdal_label: {e}\n")
-    if given.export: print(f"written: {session.export(given.export)}"); return
-    server = serve(session, given.port)
-    print(server.address, "Open this address; Ctrl-C ends. Labels are in:", session.learner.record.path,
-          sep="\n", flush=True)
+    told = [server.address, "Open this address in a browser of this machine. Ctrl-C ends.", in_words(session)]
+    print(*told, *filter(None, [session.notes]), sep="\n", flush=True)
     if not given.no_browser: webbrowser.open(server.address)
     try:
         while True: time.sleep(3600)
-    except KeyboardInterrupt: print("\nEvery label is saved. The same command goes on.")
+    except KeyboardInterrupt:
+        print("\nEvery label is saved. The same command goes on; with --export out, it writes the labels as "
+              f"a table.\n{in_words(session)}", flush=True)
+        if session.thread and session.thread.is_alive(): os._exit(0)   # nobody waits for a network

@@ -5,14 +5,16 @@
 # %% ../nbs/deeper/pictures.ipynb #91c70003
 from __future__ import annotations
 import hashlib, io, json, os, tempfile, warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 
 # %% auto #0
-__all__ = ['FITS', 'KINDS', 'white_of', 'as_bytes', 'picture', 'is_grey', 'as_array', 'stacked', 'square', 'picture_files',
-           'Read', 'read_pictures', 'read_to_disk']
+__all__ = ['FITS', 'KINDS', 'white_of', 'as_bytes', 'as_text', 'why_not', 'picture', 'is_grey', 'as_array', 'stacked', 'square',
+           'check_how', 'as_folder', 'visible_files', 'is_picture', 'picture_files', 'other_kinds', 'Read',
+           'read_pictures', 'read_to_disk']
 
 # %% ../nbs/deeper/pictures.ipynb #91c70007
 def white_of(
@@ -52,15 +54,27 @@ def as_bytes(
 
 # %% ../nbs/deeper/pictures.ipynb #91c7000b
 _DEEP = ("I", "F") # modes of more than 8 bits; and those that begin with I;16
+_STEP = {"L;2": 85, "L;4": 17, "RGB;16B": 1/256} # how a PNG's values become bytes
+
+def _clear(im):
+    "What a file says is transparent, in the values of the pixels; of a PNG, Pillow has the file's values"
+    clear, raw = im.info.get("transparency"), im.tile[0][3] if im.format == "PNG" and im.tile else ""
+    if clear is None or raw not in _STEP: return clear
+    return tuple(int(v*_STEP[raw]) for v in clear) if isinstance(clear, tuple) else int(clear*_STEP[raw])
 
 def _upright(im, name, white):
     "A picture as it wants to be held, in 8 bits"
-    zero_is_white = getattr(im, "tag_v2", {}).get(262) == 0
+    zero_is_white, clear = getattr(im, "tag_v2", {}).get(262) == 0, _clear(im)
     im = ImageOps.exif_transpose(im)
+    if clear is not None: im.info["transparency"] = clear
     if im.mode not in _DEEP and not im.mode.startswith("I;16"): return im
-    grey = as_bytes(np.asarray(im), name, white)
-    return Image.fromarray(255 - grey if zero_is_white else grey)
+    values = np.asarray(im)
+    seen = values != clear if isinstance(clear, int) else np.ones(values.shape, bool)
+    grey = as_bytes(np.where(seen, values, values.dtype.type(0)), name, white)
+    im = Image.fromarray(255 - grey if zero_is_white else grey)
+    return im if seen.all() else Image.merge("LA", [im, Image.fromarray(np.uint8(255*seen))])
 
+# %% ../nbs/deeper/pictures.ipynb #91c70102
 def _on_ground(im, name, ground):
     "What is transparent, on a ground"
     if "transparency" not in im.info and "A" not in im.mode.upper() or im.mode == "LAB": return im
@@ -83,6 +97,36 @@ def _from_array(a, name, white):
         )
     return Image.fromarray(np.ascontiguousarray(a))
 
+# %% ../nbs/deeper/pictures.ipynb #91c70100
+_FOREIGN = set(".heic .heif .avif .dng .cr2 .cr3 .nef .arw .svg .psd .jp2 .j2k".split()) # kinds that few read
+
+def as_text(
+    path, # of a file, or a part of one
+)->str: # as it is, where it can be
+    "A name that can be written anywhere: bytes that are no UTF-8, as of an old disk, become \\xe9"
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+def why_not(
+    e:Exception, # what Pillow raised
+    name:str, # of the file
+    empty:bool=False, # has it 0 bytes?
+)->str: # why, and what to do
+    "Why a picture cannot be read, in words of ours"
+    kind = Path(name).suffix.lower()
+    why, cure = f"{e}", "repair it, or leave it out"
+    if isinstance(e, Image.DecompressionBombError):
+        why = f"it has more pixels than the {2*int(Image.MAX_IMAGE_PIXELS or 0):,} that Pillow opens"
+        cure = "make it smaller, or leave it out"
+    elif empty: why, cure = "it is empty", "copy it again, or leave it out"
+    elif isinstance(e, UnidentifiedImageError) and kind in _FOREIGN:
+        why = f"it is {kind[1:].upper()}, which this Pillow does not read"
+        cure = "save it as JPEG or PNG, or leave it out"
+    elif isinstance(e, UnidentifiedImageError): why = "it is no picture of a kind that Pillow knows"
+    elif isinstance(e, FileNotFoundError): why = "there is no such file, or it links to one that is gone"
+    elif isinstance(e, OSError) and e.strerror: why = e.strerror
+    elif "truncated" in why.lower(): why, cure = "it is cut short", "copy it again, or leave it out"
+    return f"cannot be read ({why}); {cure}"
+
 # %% ../nbs/deeper/pictures.ipynb #91c7000c
 def picture(
     source, # file, bytes of a file, PIL picture, or array: [H, W], [H, W, channels], [channels, H, W]
@@ -95,21 +139,22 @@ def picture(
     "A picture, upright and with the right brightness; else an error that names it"
     if mode not in ("RGB", "L"): raise ValueError(f"mode is {mode!r}; give 'RGB', or 'L' for grey")
     is_path = isinstance(source, (str, os.PathLike))
-    name = name or (str(source) if is_path else "the picture")
+    name = name or (as_text(source) if is_path else "the picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")   # what Pillow has to say of a file that it reads
             if isinstance(source, (bytes, bytearray)): source = io.BytesIO(source)
-            im:Any
-            if is_path or hasattr(source, "read"): im = Image.open(source)
-            elif isinstance(source, Image.Image): im = source
-            else: im = _from_array(source, name, white)
-            if enough and im.format == "JPEG": im.draft(None, (enough, enough))
-            return _on_ground(_upright(im, name, white), name, ground).convert("RGB").convert(mode)
+            opened:Any
+            if is_path or hasattr(source, "read"): opened = Image.open(source)
+            elif isinstance(source, Image.Image): opened = nullcontext(source)
+            else: opened = nullcontext(_from_array(source, name, white))
+            with opened as im:
+                if enough and im.format == "JPEG": im.draft(None, (enough, enough))
+                return _on_ground(_upright(im, name, white), name, ground).convert("RGB").convert(mode)
     except Exception as e:   # Pillow's plugins raise nearly everything
-        raise ValueError(
-            f"{e}" if name in str(e) else f"{name} cannot be read ({e}); repair it, or leave it out"
-        ) from e
+        if isinstance(e, ValueError) and str(e).startswith(name): raise   # ours
+        empty = is_path and os.path.isfile(source) and not os.path.getsize(source)
+        raise ValueError(f"{name} {why_not(e, name, empty)}") from e
 
 # %% ../nbs/deeper/pictures.ipynb #91c70013
 def is_grey(
@@ -142,7 +187,12 @@ def stacked(
     return np.stack(out)
 
 # %% ../nbs/deeper/pictures.ipynb #91c70016
-FITS = dict(pad=lambda im, size, ground: ImageOps.pad(im, size, color=ground),
+def _pad(im, size, ground):
+    "All of a picture in a square; a strip gets a width of one pixel at least"
+    w, h = (max(v, -(-max(im.size)//max(size))) for v in im.size)
+    return ImageOps.pad(im.resize((w, h)) if (w, h) != im.size else im, size, color=ground)
+
+FITS = dict(pad=_pad,
             crop=lambda im, size, ground: ImageOps.fit(im, size),
             stretch=lambda im, size, ground: im.resize(size, Image.Resampling.BICUBIC))
 
@@ -153,31 +203,92 @@ def square(
     ground:str="white", # colour of the padding
 )->Image.Image: # side x side
     "A picture in a square"
-    if fit not in FITS: raise ValueError(f"fit is {fit!r}; give 'pad', 'crop' or 'stretch'")
+    check_how(side, im.mode, fit, ground)
     return FITS[fit](im, (side, side), ground)
+
+def check_how(
+    side, # pixels
+    mode="RGB", # of the result
+    fit="pad", # how it fits
+    ground="white", # the colour behind it
+    white=None, # the value that is white
+)->None:
+    "Refuse what no picture can be made with, before a file is opened"
+    whole = isinstance(side, (int, np.integer)) and not isinstance(side, bool)
+    if not whole or not 1 <= side <= 4096:
+        raise ValueError(f"side is {side!r}; give pixels, a whole number from 1 to 4096, such as 64 or 224")
+    if mode not in ("RGB", "L"): raise ValueError(f"mode is {mode!r}; give 'RGB', or 'L' for grey")
+    if not isinstance(fit, str) or fit not in FITS:
+        raise ValueError(f"fit is {fit!r}; give 'pad', 'crop' or 'stretch'")
+    try: ImageColor.getrgb(ground)
+    except (ValueError, AttributeError, TypeError) as e:
+        raise ValueError(f"ground is {ground!r}; give a colour by its name, as 'white' or '#808080'") from e
+    number = isinstance(white, (int, float, np.number)) and not isinstance(white, bool)
+    if white is not None and not (number and 0 < white < float("inf")):
+        raise ValueError(f"white is {white!r}; give the value that is white, as 4095, or leave it out")
 
 # %% ../nbs/deeper/pictures.ipynb #91c70019
 KINDS = set(
-    ".jpg .jpeg .jpe .jfif .png .apng .gif .bmp .dib .tif .tiff .webp .avif .jp2 .j2k .ppm .pgm .pbm .pnm .tga "
-    ".ico .psd .heic .heif .dng .cr2 .cr3 .nef .arw .svg".split()
+    ".jpg .jpeg .jpe .jfif .png .apng .gif .bmp .dib .tif .tiff .webp .avif .jp2 .j2k .ppm .pgm .pbm .pnm "
+    ".tga .ico .psd .heic .heif .dng .cr2 .cr3 .nef .arw .svg".split()
 )  # names of pictures; not all can be read
+
+def as_folder(
+    folder, # path
+)->Path:
+    "A folder that is there"
+    what = "give the path of the folder that the pictures are in"
+    if not isinstance(folder, (str, os.PathLike)) or not os.fspath(folder):
+        raise TypeError(f"folder is {folder!r:.60}; {what}")
+    try: path = Path(folder).expanduser()
+    except RuntimeError as e: raise ValueError(f"{folder}: {e}; {what}") from e
+    if not path.is_dir():
+        raise ValueError(f"{as_text(path)} is {'a file and ' if path.exists() else ''}no folder; {what}")
+    return path
+
+# %% ../nbs/deeper/pictures.ipynb #91c70103
+def _hidden(name): return name.startswith((".", "__MACOSX"))
+
+def visible_files(
+    folder, # where to look, in its subfolders too
+)->list: # paths, sorted by name; the same in the next session, as long as the files are
+    "The files of a folder, and the subfolders that may not be opened"
+    folder, seen, found = as_folder(folder), set(), list[Path]()
+    whole = Path(os.path.realpath(folder))
+    def elsewhere(at):
+        "Does a link lead to what the walk does not see by itself?"
+        real = Path(os.path.realpath(at))
+        return whole not in (real, *real.parents) or any(map(_hidden, real.relative_to(whole).parts))
+    def shut(e): found.append(Path(e.filename))
+    for at, folders, files in os.walk(folder, followlinks=True, onerror=shut):
+        real = os.path.realpath(at)
+        if real in seen: folders[:] = []; continue   # links that go in a circle
+        seen.add(real)
+        paths = [Path(at)/f for f in sorted(folders) if not _hidden(f)]
+        folders[:] = [p.name for p in paths if not p.is_symlink() or elsewhere(p)]
+        paths = [Path(at)/f for f in files if not f.startswith(".")]
+        found += [p for p in paths if os.path.isfile(p) or not os.path.exists(p)]   # no pipe; a dead link
+    return sorted(found, key=lambda p: p.relative_to(folder).parts)
+
+# %% ../nbs/deeper/pictures.ipynb #91c70101
+def is_picture(path): return path.suffix.lower() in KINDS or not path.suffix or path.is_dir()
 
 def picture_files(
     folder, # where to look, in its subfolders too
-)->list: # paths, sorted by name; the same in the next session, as long as the files are
-    "The files of a folder that are pictures by their names"
-    folder, found, seen = Path(folder).expanduser(), [], set()
-    if not folder.is_dir(): raise ValueError(f"{folder} is no folder; give the one that the pictures are in")
-    for at, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(at)
-        folders[:] = [] if real in seen else [f for f in folders if not f.startswith((".", "__MACOSX"))]
-        if real in seen: continue   # links that go in a circle
-        seen.add(real)
-        paths = [
-            Path(at) / f for f in files if not f.startswith(".") and Path(f).suffix.lower() in {*KINDS, ""}
-        ]
-        found += [p for p in paths if p.is_file() or p.is_symlink()]
-    return sorted(found, key=lambda p: p.relative_to(folder).parts)
+)->list: # paths, sorted by name
+    "The files of a folder that are pictures by their names, or have none that says"
+    return [f for f in visible_files(folder) if is_picture(f)]
+
+_NOTES = set(
+    ".txt .md .csv .tsv .json .jsonl .xml .yml .yaml .toml .ini .db .log .html .py .ipynb .lnk".split()
+)  # what lies beside pictures, and is none
+
+def other_kinds(
+    files, # paths that are no pictures by their names
+)->str: # such as ".mov 9, .xcf 1"; empty: nothing that one might miss
+    "Which other kinds of files are there? Notes and tables are not counted"
+    kinds = [f.suffix.lower() for f in files if f.suffix.lower() not in _NOTES]
+    return ", ".join(f"{kind} {kinds.count(kind)}" for kind in sorted(set(kinds)))
 
 # %% ../nbs/deeper/pictures.ipynb #91c7001b
 class Read(NamedTuple):
@@ -197,14 +308,15 @@ def read_pictures(
 )->Read: # its x: none where `write` took the pictures
     "Read pictures, each file once; those that cannot be read are left out"
     from tqdm import tqdm
+    check_how(side, mode, fit, **how)
     x:list = []
     good:list = []
     left_out:dict = {}
     for file in tqdm(files, desc="pictures", leave=False, delay=2, disable=None):
         if len(good) == most: break
-        try: a = as_array(square(picture(file, mode, enough=2*side, **how), side, fit, how.get("ground", "white")))
-        except ValueError as e: left_out[file] = str(e).removeprefix(f"{file} ")
-        else: (write or x.append)(a); good.append(file)
+        try: im = square(picture(file, mode, enough=2*side, **how), side, fit, how.get("ground", "white"))
+        except ValueError as e: left_out[file] = str(e).removeprefix(f"{as_text(file)} ")
+        else: (write or x.append)(as_array(im)); good.append(file)
     shape = (0, 3 if mode == "RGB" else 1, side, side)
     return Read(None if write else np.stack(x) if x else np.zeros(shape, np.uint8), good, left_out)
 

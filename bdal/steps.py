@@ -21,6 +21,7 @@ from .model import as_logits, bayesian_cnn, consistent_for_now, make_consistent
 from .probe import check_passes
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
+from .pictures import as_text
 from .posteriors import Ensemble, Laplace, as_posterior, check_laplace, last_linear
 from .acquisition import SCORES, SELECTORS, Batch, lookup, needs, provide
 from .scoring import can_race, choose, counted
@@ -1085,28 +1086,38 @@ def _last(self:Learner, r):
         self.earlier = self._train(pool, r)
     return self.earlier
 
+@patch
+def agreements(self:Learner,
+    n:int=3, # rounds, up to the one of now
+)->list: # of each round, the earliest first; fewer, where there are not so many pairs of networks
+    "Cohen's kappa of each network with the one before, on up to 1,000 images, the same in all rounds"
+    r, votes = len(self.record.rounds) - self.record.complete, dict[int, torch.Tensor]()
+    def said(k):
+        if k not in votes: votes[k] = self._votes(self._last(k) if k < r else Trained(r, self.net))
+        return votes[k]
+    last = range(max(1, r - n + 1), r + 1)
+    for k in last:
+        if k in self.kappas: continue
+        try: self.kappas[k] = kappa(said(k - 1), said(k))
+        except RuntimeError: pass   # a round of the beginning, without a network
+    return [self.kappas[k] for k in last if k in self.kappas]
+
 @patch(as_prop=True)
 def agreement(self:Learner)->float: # 1: they agree; 0: as much as chance; NaN: there are no two
-    "Cohen's kappa of the last two networks, on up to 1,000 images that are the same in all rounds"
-    r = len(self.record.rounds) - self.record.complete
-    if r == 0: return math.nan
-    if r not in self.kappas:
-        try: self.kappas[r] = kappa(self._votes(self._last(r - 1)), self._votes(Trained(r, self.net)))
-        except RuntimeError: return math.nan   # a round of the beginning, without a network
-    return self.kappas[r]
+    "Cohen's kappa of the last two networks"
+    return (self.agreements(1) or [math.nan])[-1]
 
 # %% ../nbs/deeper/answers.ipynb #a0b1c3b5
 @patch
 def when_to_stop(self:Learner)->str:
     "In a sentence: do labels still change what the network says?"
-    now, r = self.agreement, len(self.record.rounds) - self.record.complete
-    if now != now: return "There are not yet two networks to compare: label on."
-    last = [self.kappas[k] for k in range(r - 2, r + 1) if k in self.kappas]
-    text = f"The last two networks agree with a kappa of {now:.2f}"
-    if len(last) < 3 or sum(last)/3 < .99:
-        return f"{text}: labels still change what the network says, label on; stop at 0.99."
-    return f"{text},"\
-           f" and {sum(last)/3:.3f} as the mean of three rounds: more labels change little, you may stop."
+    last = self.agreements(3)
+    if not last: return "There are not yet two networks to compare: label on."
+    each = ", ".join(f"{k:.3f}" for k in last)
+    if len(last) < 3: return f"Networks agree with a kappa of {each}; the mean of three counts: label on."
+    more = "labels still change what the network says, label on until the mean is 0.99."
+    if sum(last)/3 >= .99: more = "more labels change little, you may stop."
+    return f"Over three rounds, networks agree with a mean kappa of {sum(last)/3:.3f} ({each}): {more}"
 
 # %% ../nbs/deeper/answers.ipynb #a0b1c3c1
 def as_csv(
@@ -1182,7 +1193,7 @@ def export(self:Learner,
     "labels.csv, predictions.csv, weights.pt and README.md, which says what they are and how to load them"
     with self.record.lock: self._catch_up()
     folder, N, C = Path(folder), len(self.pool.x), self.answers.classes
-    files = list(map(str, range(N) if files is None else files))
+    files = [str(f) for f in range(N)] if files is None else [as_text(str(f)) for f in files]
     if len(files) != N: raise ValueError(f"{len(files)} files and {N} inputs; give one name an input")
     names = list(map(str, range(self.begun_with) if classes is None else classes))[:C]
     names += [name or str(C) for name in self.answers.names[len(names) - self.begun_with:]]

@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bdal.label import KEYS, LIMIT, Session, serve, session_of
+from bdal.label import KEYS, LIMIT, Session, main, serve, session_of
 from bdal.record import Record
 from bdal.steps import Learner
 
@@ -148,6 +148,72 @@ def start(scans, record):
     address = p.stdout.readline().strip()
     assert address.startswith("http://127.0.0.1:"), address + p.stdout.read()
     return p, types.SimpleNamespace(address=address)
+
+
+def test_today_and_tomorrow(scans, tmp_path):
+    "As the page says: six labels, Ctrl-C in the middle of a training, the same command without classes, the tables"
+    folder = tmp_path / "scans"
+    shutil.copytree(scans, folder)
+    (folder / "broken.jpg").touch()
+    command = [sys.executable, "-c", "from bdal.label import main; main()", "scans", "--side", "32"]
+    for n, classes in ((6, ["--classes", "red", "blue"]), (8, [])):
+        p = subprocess.Popen([*command, *classes, "--no-browser"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        address, *said = [p.stdout.readline().strip() for _ in range(6)]
+        assert address.startswith("http://127.0.0.1:") and "Ctrl-C" in said[0] and said[2] == "Keys: 1 red, 2 blue, s skips"
+        assert said[1] == f"Labels: {0 if n == 6 else 6} of 80, in {folder.resolve()}.labels.jsonl"
+        assert "1 of 81 pictures are left out" in said[3] and "it is empty" in said[4]
+        server = types.SimpleNamespace(address=address)
+        def do(**message): return json.loads(talk(server, "POST", urlsplit(address).path + "do", json.dumps(message).encode(), Content_Type="application/json")[1])
+        state = do(do="look")
+        assert "broken.jpg cannot be read" in state["notes"]
+        while state["n"] < n:
+            if state["index"] is None: time.sleep(.1); state = do(do="look"); continue
+            state = do(do="label", index=state["index"], label=int(state["file"][-5]))
+        p.send_signal(signal.SIGINT)
+        rest = p.communicate(timeout=60)[0]
+        assert p.returncode == 0 and f"Labels: {n} of 80" in rest and "terminate" not in rest and "Traceback" not in rest
+    written = subprocess.run([*command, "--export", "out"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert written.strip() == f"written: {(tmp_path / 'out').resolve()}"
+    assert len((tmp_path / "out" / "labels.csv").read_text().splitlines()) == 9
+
+
+def test_refused_on_the_command_line(scans, tmp_path, capsys):
+    "In a line of words, and without a trace"
+    folder, record = tmp_path / "scans", ["--record", str(tmp_path / "labels.jsonl")]
+    shutil.copytree(scans, folder)
+    taken = socket.create_server(("127.0.0.1", 0))
+    two, port = ["--classes", "red", "blue", *record], str(taken.getsockname()[1])
+    cases = {"name two or more": [], "stands twice": ["--classes", "red", "red"], "give the path of the folder": None, "side is 0; give pixels": [*two, "--side", "0"],
+             "label some more": [*two, "--export", str(tmp_path / "out")], f"port {port} cannot be had": [*two, "--port", port], "port 99999 cannot be had": [*two, "--port", "99999"]}
+    for words, args in cases.items():
+        with pytest.raises(SystemExit) as caught:
+            main([str(tmp_path / "nowhere"), *two] if args is None else [str(folder), *args])
+        assert caught.value.code == 2 and words in (said := capsys.readouterr().err), (words, said)
+    few = tmp_path / "few"
+    few.mkdir()
+    shutil.copy(folder / "p00_0.png", few)
+    with pytest.raises(SystemExit): main([str(few), "--classes", "red", "blue"])
+    assert "give a folder with two or more" in capsys.readouterr().err
+    shutil.copy(folder / "p01_1.png", few)
+    session_of(few, ["red", "blue"], side=32, T=2).learner.record.close()  # two are enough
+    shutil.copy(folder / "p00_0.png", folder / "more.png")
+    with pytest.raises(SystemExit): main([str(folder), *two])
+    assert "Put the folder back as it was" in capsys.readouterr().err
+    taken.close()
+
+
+def test_a_picture_that_is_gone(scans, tmp_path):
+    "Is said, and can be skipped"
+    folder = tmp_path / "scans"
+    shutil.copytree(scans, folder)
+    session = session_of(folder, ["red", "blue"], side=32, **HOW)
+    i = ready(session)
+    session.files[i].unlink()
+    session.picture.cache_clear()
+    state = session.state()
+    assert state["index"] == i and state["picture"] is None and "there is no such file" in state["error"]
+    assert session.act(dict(do="skip", index=i))["index"] != i
+    session.learner.record.close()
 
 
 def test_a_process_that_is_killed(scans, tmp_path):

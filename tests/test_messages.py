@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from PIL import Image
 from torch import nn
 
 from bdal.acquisition import SCORES, acquire
-from bdal.data import Pool, as_inputs, as_labels, balanced_start
+from bdal.data import Data, Pool, as_inputs, as_labels, balanced_start
 from bdal.predict import evaluate, mc_log_probs, measure
 from bdal.record import Record
 from bdal.steps import Learner, Protocol, run_trial
@@ -177,6 +178,86 @@ TAKEN = {
     "embeddings": lambda: learner(torch.randint(0, 50, (40, 6)), net=lambda s: Bag(False)).ask(),
     "all parameters but the last layer frozen": lambda: learner(net=lambda s: freeze(mlp(s))).ask(),
 }
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    "Folders of pictures: three, two classes of three, one class, none; and a file"
+    at = tmp_path_factory.mktemp("folders")
+    for sub in ("flat", "two/cat", "two/dog", "one/cat"):
+        (at / sub).mkdir(parents=True)
+        for i in range(3): Image.fromarray(np.full((9, 12, 3), 90 * i, dtype=np.uint8)).save(at / sub / f"{i}.png")
+    (at / "empty").mkdir()
+    return at
+
+
+FOLDER = {  # name -> (folder, arguments, words of the error)
+    "side 0": ("flat", dict(side=0), "side is 0; give pixels"),
+    "side a text": ("flat", dict(side="a"), "side is 'a'; give pixels"),
+    "side a fraction": ("flat", dict(side=2.5), "give pixels"),
+    "side yes": ("flat", dict(side=True), "give pixels"),
+    "side negative": ("flat", dict(side=-1), "give pixels"),
+    "side none": ("flat", dict(side=None), "give pixels"),
+    "side a pair": ("flat", dict(side=(32, 32)), "give pixels"),
+    "side too large": ("flat", dict(side=10**6), "give pixels"),
+    "memory negative": ("flat", dict(memory=-1), "memory is -1; give bytes"),
+    "memory a text": ("flat", dict(memory="1 GB"), "give bytes"),
+    "memory no number": ("flat", dict(memory=float("nan")), "give bytes"),
+    "memory none": ("flat", dict(memory=None), "give bytes"),
+    "test_size nearly all": ("flat", dict(test_size=2), "test_size is 2 of 3 pictures; give"),
+    "test_size all": ("two", dict(test_size=6), "leave two pictures or more for the pool"),
+    "test_size a large share": ("two", dict(test_size=0.9), "leave two pictures"),
+    "test_size negative": ("two", dict(test_size=-1), "a share below 1"),
+    "test_size a text": ("flat", dict(test_size="a"), "a share below 1"),
+    "test_size no number": ("flat", dict(test_size=float("nan")), "a share below 1"),
+    "test_size infinite": ("flat", dict(test_size=float("inf")), "a share below 1"),
+    "test_size yes": ("flat", dict(test_size=True), "a share below 1"),
+    "test_size and test": ("two", dict(test_size=2, test="two"), "not both"),
+    "a file": ("flat/0.png", {}, "is a file and no folder; give the path"),
+    "nowhere": ("nowhere", {}, "is no folder; give the path"),
+    "empty": ("empty", {}, "has no pictures; give a folder"),
+    "one class": ("one", dict(labelled=True), "give labelled=False"),
+    "one name": ("two", dict(classes=["cat"]), "give labels of at least two"),
+    "names in a text": ("flat", dict(classes="cat dog"), "such as ['cat', 'dog']"),
+    "a name twice": ("flat", dict(classes=["cat", "cat"]), "stands twice"),
+    "test a file": ("two", dict(test="flat/0.png"), "is a file and no folder"),
+    "test empty": ("two", dict(test="empty"), "has no pictures"),
+    "test without classes": ("two", dict(test="flat"), "into the subfolder of its class"),
+    "seed a text": ("two", dict(seed="a"), "seed is 'a'; give a whole number"),
+    "seed negative": ("two", dict(seed=-1), "give a whole number"),
+    "ground unknown": ("flat", dict(ground="nocolour"), "ground is 'nocolour'; give a colour"),
+    "ground none": ("flat", dict(ground=None), "give a colour"),
+    "white negative": ("flat", dict(white=-1), "white is -1; give the value"),
+    "white a text": ("flat", dict(white="a"), "give the value"),
+    "fit unknown": ("flat", dict(fit="squeeze"), "fit is 'squeeze'; give 'pad'"),
+    "fit a list": ("flat", dict(fit=[]), "give 'pad'"),
+    "mode none": ("flat", dict(mode=None), "give 'RGB'"),
+    "labelled a text": ("two", dict(labelled="yes"), "give True, False"),
+}
+
+
+@pytest.mark.parametrize("case", FOLDER)
+def test_a_folder_is_refused_in_our_words(case, folders, monkeypatch):
+    "And before a picture is opened"
+    at, how, words = FOLDER[case]
+    monkeypatch.setattr(Image, "open", None)
+    if "test" in how: how = how | dict(test=folders / how["test"])
+    with pytest.raises((ValueError, TypeError)) as caught: Data.from_folder(folders / at, **how)
+    assert words in str(caught.value), caught.value
+    assert traceback.extract_tb(caught.value.__traceback__)[-1].filename.startswith(str(ROOT / "bdal"))
+
+
+@pytest.mark.parametrize("folder", [None, 3, "", ["scans"], b"scans"])
+def test_what_is_no_path(folder):
+    with pytest.raises((ValueError, TypeError), match="give the path of the folder"): Data.from_folder(folder)
+
+
+def test_folders_that_are_taken(folders):
+    "None means the default; one subfolder is a place, and no class; numpy's numbers are numbers"
+    assert len(Data.from_folder(folders / "flat", side=np.int64(8), test_size=None)) == 3
+    assert len(Data.from_folder(folders / "flat", side=8, test_size=1).x_test) == 1
+    one = Data.from_folder(str(folders / "one"), side=8, memory=np.inf)
+    assert one.classes == () and one.y.tolist() == [-1] * 3
 
 
 def freeze(net):
