@@ -12,8 +12,8 @@ from torch import nn
 import torch.nn.functional as F
 from .data import as_labels, undisturbed
 from .model import consistent_for_now, plain_log_probs
-from .probe import check_passes, shared_log_probs, shares
-from .thinning import cannot_thin, thinned_log_probs
+from .probe import check_chance, check_passes, shared_log_probs, shares
+from .thinning import cannot_thin, thinned_log_probs, thins_all
 
 # %% auto #0
 __all__ = ['mc_log_probs', 'mean_log_probs', 'measure', 'Evaluation', 'evaluate']
@@ -45,10 +45,9 @@ def mc_log_probs(
         drawn:Any = net.sampled_log_probs
         return drawn(x, T, seed, chunk, dtype, checked)
     with undisturbed(), consistent_for_now(net) as net:
-        why_not = cannot_thin(net)
+        why_not, few = cannot_thin(net), x[:2].to(next(net.parameters()).device)
+        if why_not or not thins_all(net): check_passes(net, few); check_chance(net, few)
         if fast and not why_not: return thinned_log_probs(net, x, T, seed, chunk, dtype, late, checked)
-        few = x[:2].to(next(net.parameters()).device)
-        if why_not: check_passes(net, few)
         share = fast and shares(net, few, seed, late)
         if fast: warnings.warn(f"{why_not}: " + ("only what comes before its first dropout is computed once for all samples"
                                if share else "MC dropout runs as a plain loop, several times slower"))

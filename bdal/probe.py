@@ -4,7 +4,7 @@
 
 # %% ../nbs/deeper/probe.ipynb #55b31628
 from __future__ import annotations
-import random, warnings, weakref
+import copy, random, warnings, weakref
 import numpy as np
 import torch
 from torch import nn
@@ -114,9 +114,10 @@ class Draws(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         found, name = func(*args, **(kwargs or {})), func.overloadpacket.__name__.rstrip("_")
+        if any(word in name for word in ("attention", "rnn", "lstm", "gru")): return found   # `Watch` knows these
         if torch.Tag.nondeterministic_seeded in func.tags:
-            if name not in _MASKS: self.others.add(name); self.drawn.append(found)
-            elif _is_chance(func, name, args, kwargs or {}): self.masks.add(name)
+            if name in _MASKS: self.masks |= {name} if _is_chance(func, name, args, kwargs or {}) else set()
+            else: self.others.add(name); self.drawn.append(found)
         elif any(torch.is_tensor(a) and a.data_ptr() == d.data_ptr() for a in args for d in self.drawn):
             if name in _PASSED_ON: self.drawn.append(found)
             elif name in _COMPARED and found.numel() > self.n: self.masks.add("rand")
@@ -137,17 +138,21 @@ def _tensors(out): # of a network that trains
     return [v for v in outs if torch.is_tensor(v)]
 
 def check_chance(
-    net:nn.Module, # with consistent dropout; a pass in training mode may change what it counts
+    net:nn.Module, # with consistent dropout
     x:torch.Tensor, # an input or more, [n, ...]
 )->None:
     "Is dropout all that is random when it trains, and is it dropout that samples?"
+    try: net = copy.deepcopy(net)   # a pass in training mode may change what it counts
+    except Exception: pass   # a few cannot be copied
     rows, who = x[:1].expand(4, *x.shape[1:]).clone(), type(net).__name__
     with torch.no_grad(), evaluating(net):
         net.train()
         for m in net.modules():
             if isinstance(m, (ConsistentDropout, nn.modules.batchnorm._BatchNorm)): m.eval()
         with seeded(0, "probe"): before = _chance()
-        with seeded(0, "probe"), Draws(len(rows)) as draws: outs, after = _tensors(net(rows)), _chance()
+        try:
+            with seeded(0, "probe"), Draws(len(rows)) as draws: outs, after = _tensors(net(rows)), _chance()
+        except Exception: return   # some networks want more than inputs when they train
     if draws.masks:
         raise ValueError(
             f"{who} drops units by itself when it trains ({', '.join(sorted(draws.masks))}), and not when it is "

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from .data import Data, Pool, as_html, as_indices, as_inputs, as_labels, balanced_start
 from .data import derive_seed, seeded, stream, undisturbed, write_whole
 from .model import as_logits, bayesian_cnn, consistent_for_now, make_consistent
-from .probe import check_passes
+from .probe import check_chance, check_passes
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
 from .posteriors import Ensemble, Laplace, as_posterior, check_laplace, last_linear
@@ -29,7 +29,7 @@ from .record import FORMAT, PROTOCOL, Record, header, last_accuracy, trial_in_wo
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'check_sampling', 'check_net', 'layers_in_words', 'net_in_words', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load']
+__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'check_sampling', 'check_learns', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -283,10 +283,44 @@ def check_sampling(net, x, protocol, device):
             "or no dropout has an effect; give T from 2 and dropout above 0, or another score"
         )
 
+# %% ../nbs/03_steps.ipynb #72b4c8eb
+def check_learns(net, augment, x):
+    "Has it parameters that AdamW can take, and can its inputs be changed as they are to be?"
+    if not any(w.requires_grad for w in net.parameters()):
+        raise ValueError("no parameter of the network learns: all are frozen; call requires_grad_() on those that "
+                         "should, such as the last layer's")
+    if any(w.is_complex() for w in net.parameters()):
+        raise ValueError("the network has complex parameters, which AdamW cannot take; give real ones, such as their "
+                         "real and imaginary parts")
+    try: return AUGMENT[augment] and AUGMENT[augment](x)
+    except Exception as e:
+        raise ValueError(f"augment {augment!r} cannot take inputs of shape {list(x.shape[1:])} ({e}); "
+                         "give augment='none'") from e
+
+def rehearse(net, x, classes, protocol, device):
+    "One step of training, and samples: what would fail late fails now"
+    p, kind, n = protocol, as_posterior(protocol.posterior)[0], 1 if protocol.batch < 3 else 2
+    dtype, two = DTYPES[p.dtype] or auto_dtype(device), x[:2]
+    with seeded(0, "rehearsal"): check_learns(net, p.augment, two)
+    make_consistent(net)
+    if kind == "dropout": check_chance(net, two.to(device))
+    labels, how = torch.arange(len(two)) % classes, dict(steps=1, batch=n, lr=min(p.lr, 1e-3))
+    try: fit(net, two, labels, **how, dtype=dtype, progress=False)
+    except Exception as e:
+        cure = ("give batch from 3, so that none holds a single input" if n == 1 else
+                "change the network so that fit(net(0), x[:2], y[:2], steps=1) runs")
+        raise ValueError(f"the network cannot be trained on mini-batches of {n} ({e}); {cure}") from e
+    try:
+        trained = Ensemble([net]) if kind == "ensemble" else Laplace(net, two) if kind == "laplace" else net
+        mc_log_probs(trained, two, 2, dtype=dtype)
+    except Exception as e:
+        raise ValueError(f"the network can be trained, and not sampled then ({e}); change it so that "
+                         "mc_log_probs(net, x[:2]) runs after fit") from e
+
 # %% ../nbs/03_steps.ipynb #72b4c8e6
 def check_net(
     net_of_seed, # function seed -> module
-    x:torch.Tensor, # two inputs, [2, ...]
+    x:torch.Tensor, # a few inputs, from two, [n, ...]
     classes:int, # C
     protocol:Protocol, # of the trial
     device="cpu", # where to compute
@@ -310,6 +344,7 @@ def check_net(
         check_sampling(net, x, protocol, device)
         check_same(again, x[:1].to(device), out)
         check_training(again, x.to(device), classes)
+        rehearse(again, x, classes, protocol, device)
         return net
 
 # %% ../nbs/03_steps.ipynb #854a5f7a
@@ -475,7 +510,7 @@ class Learner:
         self.test, self.targets = held_out(test, test_parts, shape, C), as_targets(targets, shape)
         warn_if_large(x=few, test=self.test and self.test.x[:1000])
         self.device, self.net_of_seed = as_device(device), net or partial(default_net, C, self.protocol.p, shape)
-        example = check_net(self.net_of_seed, few[:2], C, self.protocol, self.device)
+        example = check_net(self.net_of_seed, few[::-(-len(few)//8)], C, self.protocol, self.device)
         self.trained, self.earlier = Trained(), Trained() # networks of this round and of the last
         self.kappas, self.progress = dict[int, float](), Progress() # agreement, a round
         self.row, self.scores_N = dict[str, Any](), torch.tensor([]) # the open question, and its scores
