@@ -97,6 +97,7 @@ def check_has_dropout(
     net:nn.Module, # any
 )->None:
     "Is there a dropout layer that can sample?"
+    if not isinstance(net, nn.Module): raise TypeError(f"net is a {type(net).__name__}; give a module, such as net(0)")
     if not {type(m) for m in net.modules()} & {*_OURS, ConsistentDropout, ConsistentDropout2d}:
         raise ValueError(f"{type(net).__name__} has no dropout layer, so all its samples would be equal; "
                          "add nn.Dropout or nn.Dropout2d as a module")
@@ -169,6 +170,9 @@ def pass_once(
         if isinstance(m, (ConsistentDropout, nn.Linear))
     ]
     try: return net(x.clone()), axes
+    except (RuntimeError, IndexError, TypeError) as e:
+        raise ValueError(f"the network cannot take inputs of shape {list(x.shape[1:])} and type {x.dtype} ({e}); "
+                         "give inputs that it was made for, such as by as_inputs(x)") from e
     finally:
         for hook in hooks: hook.remove()
 
