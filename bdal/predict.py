@@ -33,7 +33,8 @@ def _check_asked(net, x, T, chunk, dtype, each):
     for name, v in dict(T=T, chunk=chunk).items():
         if name == "T" or v is not None:
             if not isinstance(v, (Real, torch.Tensor)) or v < 1 or v != int(v):
-                raise ValueError(f"{name} is {v!r}; give a whole number from 1")
+                what = "at least one sample" if name == "T" else "1 or more inputs"
+                raise ValueError(f"{name} is {v!r}; give {what}, a whole number")
     if dtype not in (torch.float32, torch.bfloat16, torch.float16, torch.float64):
         raise ValueError(f"dtype is {dtype!r}; give torch.float32 or torch.bfloat16")
     if each is not None and not callable(each): raise ValueError(f"each is {each!r}; give a function, or leave it out")

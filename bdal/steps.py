@@ -5,7 +5,6 @@
 # %% ../nbs/03_steps.ipynb #96b71103
 from __future__ import annotations
 import copy, csv, getpass, hashlib, inspect, io, math, re, time, warnings
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -261,7 +260,11 @@ def check_training(net, x, classes):
     "Can it be trained? Some networks give more than logits then"
     if any(getattr(m, "sparse", False) is True for m in net.modules()):
         raise ValueError("the network has sparse gradients, which AdamW cannot take; give sparse=False")
-    with torch.no_grad(), seeded(0, "check"): out = net.train()(x.clone())
+    try:
+        with torch.no_grad(), seeded(0, "check"): out = net.train()(x.clone())
+    except Exception as e:
+        raise ValueError(f"the network cannot be trained: it takes inputs {list(x.shape)}, and not when it trains ({e}); "
+                         f"let it give logits [B, {classes}] of inputs alone then, too") from e
     if not torch.is_tensor(out) or list(out.shape) != [len(x), classes]:
         what = getattr(out, "shape", type(out).__name__)
         raise ValueError(f"the network gives {what} when it trains; "
@@ -316,7 +319,7 @@ def rehearse(
         try: take_step(net, x, classes, protocol, dtype); return dtype
         except Exception as e:
             if dtype != last: continue
-            if isinstance(e, (ValueError, TypeError)): raise   # in words of ours
+            if dtype == torch.float32 and isinstance(e, (ValueError, TypeError)): raise   # in words of ours
             raise ValueError(f"the network cannot be trained and sampled in {str(dtype)[6:]} ({e}); give dtype='float32', "
                              "or change it so that fit(net(0), x[:2], y[:2], steps=1) runs") from e
     raise AssertionError
@@ -1234,11 +1237,12 @@ def how_to_load(posterior, begun, outputs):
 def check_heads(name, given):
     "Names for a table: none twice"
     if given is None: return
-    if not isinstance(given, Sequence) or isinstance(given, str):
+    if isinstance(given, (str, dict)) or not hasattr(given, "__len__"):
         raise ValueError(f"{name} is {given!r:.60}; give a list of names")
     texts = list(map(str, given))
-    if twice := [text for text in texts if texts.count(text) > 1] if len({*texts}) < len(texts) else []:
-        raise ValueError(f"{name} has {twice[0]!r} twice; give each a name of its own")
+    if len({*texts}) < len(texts):
+        twice = next(text for text in texts if texts.count(text) > 1)
+        raise ValueError(f"{name} has {twice!r} twice; give each a name of its own")
 
 @patch
 def export(self:Learner,

@@ -168,7 +168,7 @@ def _check_numbers(**given):
         rate, zero = name in ("lr", "weight_decay"), name == "weight_decay"
         ok = isinstance(v, (Real if rate else Integral)) and not isinstance(v, bool) and v < math.inf
         if (v is not None or name == "batch") and not (ok and (v > 0 or zero and v == 0)):
-            kind = f"a number {'from' if zero else 'above'} 0" if rate else "a whole number from 1"
+            kind = f"a number {'from' if zero else 'above'} 0" if rate else "1 or more, a whole number"
             raise ValueError(f"{name} is {v!r}; give {kind}")
 
 def _check_fit(x, y, epochs, steps, dtype, augment):
