@@ -202,7 +202,7 @@ def time_first(rnn):
 PADDED = torch.where(torch.arange(7) < torch.tensor([3, 5, 2, 7, 4])[:, None], WORDS + 1, 0)
 SAMPLED = {
     "dropout called by name": (lambda: By(lambda m, x: m.o(input=m.drop(input=m.a(input=x).relu())), a=nn.Linear(8, 16), drop=nn.Dropout(0.5), o=nn.Linear(16, C)), TABLE),
-    "dropout of channels called by name": (lambda: By(lambda m, x: m.o(m.drop(input=m.a(x)).flatten(1)), a=nn.Conv2d(1, 2, 3), drop=nn.Dropout2d(0.5), o=nn.Linear(200, C)), IMAGES),
+    "dropout of channels called by name": (lambda: By(lambda m, x: m.o(m.drop(input=m.a(x)).flatten(1)), a=nn.Conv2d(1, 8, 3), drop=nn.Dropout2d(0.5), o=nn.Linear(800, C)), IMAGES),
     "dropout of their own with p = 0 in training": (training_only(lambda h: h * torch.bernoulli(torch.ones_like(h))), TABLE),
     "scaled in training": (training_only(lambda h: h * 1.1), TABLE),
     "a batch norm of their own": (training_only(lambda h: h - h.mean(0)), TABLE),
@@ -336,10 +336,10 @@ class ByHand(nn.Module):
         super().__init__()
         self.i, self.p, self.channels, self.seed, self.t = i, p, channels, seed, 0
 
-    def forward(self, x):
-        shape = (x.shape[1], *[1] * (x.ndim - 2)) if self.channels else x.shape[1:]
+    def forward(self, input):
+        shape = (input.shape[1], *[1] * (input.ndim - 2)) if self.channels else input.shape[1:]
         kept = torch.rand(T, *shape, generator=stream(self.seed, "masks", self.i)) >= self.p
-        return x * kept[self.t] / (1 - self.p)
+        return input * kept[self.t] / (1 - self.p)
 
 
 def places(net):
