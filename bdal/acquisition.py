@@ -336,6 +336,8 @@ def _check_scores(scores_N, pool_idx):
         raise ValueError(f"scores are {getattr(scores_N, 'shape', type(scores_N).__name__)}, pool_idx is "
                          f"{getattr(pool_idx, 'shape', pool_idx)}; "
                          "give a tensor of scores, [N], and as many indices")
+    if pool_idx is not None and (len(pool_idx.unique()) < len(pool_idx) or len(pool_idx) and pool_idx.min() < 0):
+        raise ValueError("an index stands twice in pool_idx, or is below 0; give each input's index in the full set")
     if not (ok := torch.isfinite(scores_N)).all():
         raise ValueError(f"{(~ok).sum()} of {len(scores_N):,} scores are not finite, "
                          f"the first at position {(~ok).nonzero()[0].item()}; nothing was chosen")
@@ -366,6 +368,9 @@ def acquire(
     else:
         _check_scores(scores_N, pool_idx := None if pool_idx is None else as_indices(pool_idx))
         N = len(scores_N)
+    for name, v in given.items():
+        if "_N" in name and torch.is_tensor(v) and len(v) != N:
+            raise ValueError(f"{name} has {len(v)} inputs, and scores_N {N}; give as many")
     _check_choice(N, K, coldness, seed)
     generator = seed if isinstance(seed, torch.Generator) else stream(seed, "ties")
     at = provide(choose, scores_N=None if scores_N is None else scores_N.cpu(), K=K, coldness=coldness,

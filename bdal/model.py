@@ -12,8 +12,8 @@ from .data import seeded, stream
 
 # %% auto #0
 __all__ = ['draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'make_consistent', 'check_has_dropout',
-           'consistent', 'tidy', 'consistent_for_now', 'pass_once', 'as_logits', 'n_early', 'evaluating', 'sampling',
-           'split_front', 'plain_log_probs']
+           'consistent', 'tidy', 'consistent_for_now', 'first_given', 'pass_once', 'as_logits', 'n_early', 'evaluating',
+           'sampling', 'split_front', 'plain_log_probs']
 
 # %% ../nbs/01_model.ipynb #d4e82e56
 def draw_masks(
@@ -35,21 +35,25 @@ class ConsistentDropout(nn.Dropout):
     def mask_shape(self, x:torch.Tensor)->tuple: return x.shape[1:]
 
     def forward(self,
-        x:torch.Tensor, # activations, [B, ...]
+        input:torch.Tensor, # activations, [B, ...]; the name is that of nn.Dropout's
     )->torch.Tensor: # the same shape
-        if self.T is None: return super().forward(x)
+        if self.T is None: return super().forward(input)
         if self.masks is None:
-            self.masks = draw_masks(self.T, self.mask_shape(x), self.p, self.generator).to(x.device, x.dtype)
-        return x * self.masks[self.t]
+            masks = draw_masks(self.T, self.mask_shape(input), self.p, self.generator)
+            self.masks = masks.to(input.device, input.dtype)
+        if (now := [*self.mask_shape(input)]) != (was := [*self.masks.shape[1:]]):
+            raise ValueError(f"a dropout has masks of shape {was}, the same for all inputs, and reads {now}; let the "
+                             "batch be the first axis there (batch_first=True), and all inputs of one length")
+        return input * self.masks[self.t]
 
 class ConsistentDropout2d(ConsistentDropout):
     "Consistent dropout of whole channels, for images [B, channels, H, W] (Tompson et al. 2015)"
     def mask_shape(self, x:torch.Tensor)->tuple: return (x.shape[1],) + (1,)*(x.ndim - 2)
     def forward(self,
-        x:torch.Tensor, # activations, [B, channels, ...]
+        input:torch.Tensor, # activations, [B, channels, ...]
     )->torch.Tensor: # the same shape
-        if self.T is None: return torch.feature_dropout(x, self.p, self.training)
-        return super().forward(x)
+        if self.T is None: return torch.feature_dropout(input, self.p, self.training)
+        return super().forward(input)
 
 # %% ../nbs/01_model.ipynb #aab01dfd
 def bayesian_cnn(
@@ -93,6 +97,7 @@ def check_has_dropout(
     net:nn.Module, # any
 )->None:
     "Is there a dropout layer that can sample?"
+    if not isinstance(net, nn.Module): raise TypeError(f"net is a {type(net).__name__}; give a module, such as net(0)")
     if not {type(m) for m in net.modules()} & {*_OURS, ConsistentDropout, ConsistentDropout2d}:
         raise ValueError(f"{type(net).__name__} has no dropout layer, so all its samples would be equal; "
                          "add nn.Dropout or nn.Dropout2d as a module")
@@ -139,25 +144,35 @@ def consistent_for_now(
         for module, name, child in exchanged: module._modules[name] = child
 
 # %% ../nbs/01_model.ipynb #bd69fe29
+def first_given(
+    args:tuple, # of a call
+    kwargs:dict, # of the call
+): # a tensor
+    "What a layer is given: it may be by name, as in drop(input=h)"
+    return args[0] if args else next(iter(kwargs.values()))
+
 def pass_once(
     net:nn.Module, # within `sampling`
     x:torch.Tensor, # inputs, [B, ...]; they stay as they are
 )->tuple: # outputs; and a dict, linear layer -> axes of what it reads
     "Outputs, and how many axes each linear layer reads; a dropout layer in two places, which share its mask, is refused"
     axes = dict[nn.Module, int]()
-    def look(layer, args):
+    def look(layer, args, kwargs):
         if layer in axes and isinstance(layer, ConsistentDropout):
             raise ValueError(
                 "the network passes the same dropout layer twice, and both places would share a mask; "
                 "give each place a dropout layer of its own"
             )
-        axes[layer] = max(axes.get(layer, 0), args[0].ndim if args else 0)
+        axes[layer] = max(axes.get(layer, 0), first_given(args, kwargs).ndim)
     hooks = [
-        m.register_forward_pre_hook(look)
+        m.register_forward_pre_hook(look, with_kwargs=True)
         for m in net.modules()
         if isinstance(m, (ConsistentDropout, nn.Linear))
     ]
     try: return net(x.clone()), axes
+    except (RuntimeError, IndexError, TypeError) as e:
+        raise ValueError(f"the network cannot take inputs of shape {list(x.shape[1:])} and type {x.dtype} ({e}); "
+                         "give inputs that it was made for, such as by as_inputs(x)") from e
     finally:
         for hook in hooks: hook.remove()
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from .data import stream, take, undisturbed
-from .model import evaluating
+from .model import evaluating, first_given
 
 # %% auto #0
 __all__ = ['MOST_WEIGHTS', 'as_posterior', 'last_linear', 'passes', 'features', 'Ensemble', 'gauss_newton', 'check_laplace',
@@ -34,8 +34,8 @@ def last_linear(
 )->nn.Linear: # the last one that a pass calls
     "The layer whose input is an image's features"
     called, device = list[tuple](), next(net.parameters()).device
-    hooks = [m.register_forward_hook(lambda m, args, out: called.append((m, args[0].shape)))
-             for m in net.modules() if isinstance(m, nn.Linear)]
+    def note(m, args, kwargs, out): called.append((m, first_given(args, kwargs).shape))
+    hooks = [m.register_forward_hook(note, with_kwargs=True) for m in net.modules() if isinstance(m, nn.Linear)]
     try:
         with undisturbed(), evaluating(net): net(x.to(device, copy=True))
     finally:
@@ -55,8 +55,8 @@ def last_linear(
 def _passes(net, x, chunk, dtype, each):
     "`each`(features [B, D] or none, logits [B, C]) of each chunk, dropout off"
     device, read, out = next(net.parameters()).device, list[torch.Tensor](), []
-    hooks = [m.register_forward_pre_hook(lambda m, args: read.append(args[0]))
-             for m in net.modules() if isinstance(m, nn.Linear)]
+    def note(m, args, kwargs): read.append(first_given(args, kwargs))
+    hooks = [m.register_forward_pre_hook(note, with_kwargs=True) for m in net.modules() if isinstance(m, nn.Linear)]
     layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
     try:
         for x_B in x.split(chunk or 256):

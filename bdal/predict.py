@@ -6,23 +6,40 @@
 from __future__ import annotations
 import math, warnings
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 import torch
 from torch import nn
 import torch.nn.functional as F
 from .data import as_labels, undisturbed
 from .model import consistent_for_now, plain_log_probs
-from .probe import check_passes, shared_log_probs, shares
-from .thinning import cannot_thin, thinned_log_probs
+from .probe import check_chance, check_passes, shared_log_probs, shares
+from .thinning import cannot_thin, thinned_log_probs, thins_all
 
 # %% auto #0
 __all__ = ['mc_log_probs', 'mean_log_probs', 'measure', 'Evaluation', 'evaluate']
 
 # %% ../nbs/01b_prediction.ipynb #1b83f111
-def _finite(log_probs):
+def _finite(log_probs, x):
     if not log_probs.isnan().any() and (log_probs < math.inf).all(): return log_probs.cpu() # -inf: a class ruled out
+    if not torch.isfinite(x).all(): raise ValueError("the inputs have NaN or infinite values; repair or drop them")
     raise FloatingPointError("the network gives NaN or infinite logits: training has diverged; "
                              "lower the learning rate")
+
+def _check_asked(net, x, T, chunk, dtype, each):
+    "Can this be asked of a network?"
+    if not isinstance(net, nn.Module): raise TypeError(f"net is a {type(net).__name__}; give a module, such as net(0)")
+    if next(net.parameters(), None) is None: raise ValueError("the network has no parameters; give one that learns")
+    for name, v in dict(T=T, chunk=chunk).items():
+        if name == "T" or v is not None:
+            if not isinstance(v, (Real, torch.Tensor)) or v < 1 or v != int(v):
+                what = "at least one sample" if name == "T" else "1 or more inputs"
+                raise ValueError(f"{name} is {v!r}; give {what}, a whole number")
+    if dtype not in (torch.float32, torch.bfloat16, torch.float16, torch.float64):
+        raise ValueError(f"dtype is {dtype!r}; give torch.float32 or torch.bfloat16")
+    if each is not None and not callable(each): raise ValueError(f"each is {each!r}; give a function, or leave it out")
+    if not torch.is_tensor(x) or x.ndim < 2: raise ValueError("give inputs as a tensor, [N, ...]")
+    if not len(x): raise ValueError("no inputs to predict; give at least one")
 
 def mc_log_probs(
     net:nn.Module, # any network with dropout layers: inputs [B, ...] -> logits [B, C]; or a posterior
@@ -36,19 +53,15 @@ def mc_log_probs(
     each=None, # function of the log-probabilities [B, T, C] of a chunk, such as a score; none: themselves
 )->torch.Tensor: # log-probabilities, float32 [N, T, C], on the CPU; or what `each` makes of them, [N, ...]
     "What each of T networks, drawn by MC dropout, says of each input (Gal & Ghahramani 2016)"
-    if chunk is not None and (chunk < 1 or chunk != int(chunk)):
-        raise ValueError(f"chunk is {chunk}; give 1 or more inputs")
-    if not torch.is_tensor(x) or x.ndim < 2: raise ValueError("give inputs as a tensor, [N, ...]")
-    if not len(x): raise ValueError("no inputs to predict; give at least one")
-    def checked(log_probs): return each(_finite(log_probs)) if each else _finite(log_probs)
+    _check_asked(net, x, T, chunk, dtype, each)
+    def checked(log_probs): return each(_finite(log_probs, x)) if each else _finite(log_probs, x)
     if hasattr(net, "sampled_log_probs"):   # a posterior that draws its samples itself
         drawn:Any = net.sampled_log_probs
         return drawn(x, T, seed, chunk, dtype, checked)
     with undisturbed(), consistent_for_now(net) as net:
-        why_not = cannot_thin(net)
+        why_not, few = cannot_thin(net), x[:2].to(next(net.parameters()).device)
+        if why_not or not thins_all(net): check_passes(net, few); check_chance(net, few)
         if fast and not why_not: return thinned_log_probs(net, x, T, seed, chunk, dtype, late, checked)
-        few = x[:2].to(next(net.parameters()).device)
-        if why_not: check_passes(net, few)
         share = fast and shares(net, few, seed, late)
         if fast: warnings.warn(f"{why_not}: " + ("only what comes before its first dropout is computed once for all samples"
                                if share else "MC dropout runs as a plain loop, several times slower"))
@@ -68,7 +81,8 @@ def _check_measured(log_probs, y):
     if not torch.is_tensor(log_probs) or log_probs.ndim != 2 or len(log_probs) != len(y):
         shapes = [list(getattr(o, "shape", [])) for o in (log_probs, y)]
         raise ValueError(f"log-probabilities and labels are {shapes}; give [N, C] and [N], as many of both")
-    if len(y) and not (0 <= y.min() and y.max() < log_probs.shape[1]):
+    if not len(y): raise ValueError("there is nothing to measure; give at least one label")
+    if not (0 <= y.min() and y.max() < log_probs.shape[1]):
         raise ValueError(f"labels go from {y.min()} to {y.max()}; give 0 to {log_probs.shape[1] - 1}")
     if not (log_probs.float().logsumexp(1).abs() < .05).all():
         raise ValueError("these are not log-probabilities; give log_softmax(logits), without NaN")
@@ -81,6 +95,7 @@ def measure(
 )->dict: # accuracy, nll (nat), ece, brier
     "Accuracy, NLL, ECE (Guo et al. 2017) and Brier score of one prediction an input"
     y = _check_measured(log_probs, y)
+    if not isinstance(bins, Integral) or bins < 1: raise ValueError(f"bins is {bins!r}; give a whole number from 1")
     probs = log_probs.exp()
     confidence, predicted = probs.max(-1)
     right = (predicted == y).float()
@@ -109,7 +124,9 @@ def evaluate(
     **kwargs, # passed to `mc_log_probs`
 )->Evaluation:
     "Measure a network on labelled inputs"
-    if len(x) != len(y): raise ValueError(f"{len(x)} inputs and {len(y)} labels; give one label an input")
+    y = as_labels(y)
+    if torch.is_tensor(x) and len(x) != len(y):
+        raise ValueError(f"{len(x)} inputs and {len(y)} labels; give one label an input")
     log_probs = mc_log_probs(net, x, T, seed, **kwargs)
     samples = [measure(log_probs[:, t], y) for t in range(log_probs.shape[1])]
     return Evaluation(**measure(mean_log_probs(log_probs), y),

@@ -4,17 +4,21 @@
 
 # %% ../nbs/deeper/probe.ipynb #55b31628
 from __future__ import annotations
-import weakref
+import copy, random, warnings, weakref
+import numpy as np
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
-from .model import ConsistentDropout, as_logits, pass_once, plain_log_probs, sampling
+from torch.utils._python_dispatch import TorchDispatchMode
+from .data import seeded
+from .model import ConsistentDropout, as_logits, evaluating, first_given, pass_once, plain_log_probs, sampling
 
 # %% auto #0
-__all__ = ['dropout_of_call', 'Watch', 'check_passes', 'check_seen', 'check_same', 'Shared', 'shared_log_probs', 'shares']
+__all__ = ['dropout_of_call', 'Watch', 'check_passes', 'check_seen', 'check_same', 'Draws', 'check_chance', 'Shared',
+           'shared_log_probs', 'shares']
 
 # %% ../nbs/deeper/probe.ipynb #312948c8
-_DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
+_DROPOUTS = ("dropout", "native_dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
              "feature_dropout", "dropout_", "alpha_dropout_", "feature_dropout_", "feature_alpha_dropout_")
 _ATTENTION = dict(multi_head_attention_forward=10, scaled_dot_product_attention=4) # where dropout_p stands
 _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
@@ -52,7 +56,8 @@ def check_passes(
 )->torch.Tensor: # outputs for the first input, of two masks, [2, C]
     "Does each sample depend on its masks and its input, and on nothing else?"
     called = set[nn.Module]()
-    hooks = [m.register_forward_pre_hook(lambda m, args: called.add(m)) for m in net.modules()
+    def note(m, args, kwargs): called.add(m)
+    hooks = [m.register_forward_pre_hook(note, with_kwargs=True) for m in net.modules()
              if isinstance(m, ConsistentDropout)]
     try:
         with torch.no_grad(), sampling(net, 2) as switch:
@@ -95,6 +100,71 @@ def check_same(net, one, same, beside):
     if (one - beside).abs().max() > 1e-3*scale:
         raise ValueError(f"{who} gives an input another answer beside other inputs; use nn.BatchNorm with "
                          "track_running_stats=True, or another norm")
+
+# %% ../nbs/deeper/probe.ipynb #3b4259c2
+_MASKS = ("bernoulli", "native_dropout", "_fused_dropout")
+_COMPARED = ("lt", "le", "gt", "ge", "floor") # what makes a mask of uniform numbers
+_PASSED_ON = ("add", "sub", "rsub", "_to_copy", "view", "expand", "unsqueeze")
+
+class Draws(TorchDispatchMode):
+    "Within the block, notes which of torch's functions draw random numbers: masks of units, and others"
+    def __init__(self, n): # inputs, at most so many numbers are one an input
+        super().__init__()
+        self.n, self.drawn, self.masks, self.others = n, list[torch.Tensor](), set[str](), set[str]()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found, name = func(*args, **(kwargs or {})), func.overloadpacket.__name__.rstrip("_")
+        if any(word in name for word in ("attention", "rnn", "lstm", "gru")): return found   # `Watch` knows these
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            if name in _MASKS: self.masks |= {name} if _is_chance(func, name, args, kwargs or {}) else set()
+            else: self.others.add(name); self.drawn.append(found)
+        elif any(torch.is_tensor(a) and a.data_ptr() == d.data_ptr() for a in args for d in self.drawn):
+            if name in _PASSED_ON: self.drawn.append(found)
+            elif name in _COMPARED and found.numel() > self.n: self.masks.add("rand")
+        return found
+
+def _is_chance(func, name, args, kwargs):
+    "May either happen, at these probabilities?"
+    if name == "native_dropout" and args[2] is False: return False
+    own = name == "bernoulli" and func._overloadname in ("default", "out")   # the tensor holds the probabilities
+    p = torch.as_tensor(args[0] if own else kwargs.get("p", args[1] if len(args) > 1 else .5))
+    return bool(((p > 0) & (p < 1)).any())
+
+# %% ../nbs/deeper/probe.ipynb #3b4259c3
+def _chance(): return np.random.rand(), random.random()   # what numpy and Python draw next
+
+def _tensors(out): # of a network that trains
+    outs = out.values() if isinstance(out, dict) else out if isinstance(out, (tuple, list)) else [out]
+    return [v for v in outs if torch.is_tensor(v)]
+
+def check_chance(
+    net:nn.Module, # with consistent dropout
+    x:torch.Tensor, # an input or more, [n, ...]
+)->None:
+    "Is dropout all that is random when it trains, and is it dropout that samples?"
+    try: net = copy.deepcopy(net)   # a pass in training mode may change what it counts
+    except Exception: pass   # a few cannot be copied
+    rows, who = x[:1].expand(4, *x.shape[1:]).clone(), type(net).__name__
+    with torch.no_grad(), evaluating(net):
+        net.train()
+        for m in net.modules():
+            if isinstance(m, (ConsistentDropout, nn.modules.batchnorm._BatchNorm)): m.eval()
+        with seeded(0, "probe"): before = _chance()
+        try:
+            with seeded(0, "probe"), Draws(len(rows)) as draws: outs, after = _tensors(net(rows)), _chance()
+        except Exception: return   # some networks want more than inputs when they train
+    if draws.masks:
+        raise ValueError(
+            f"{who} drops units by itself when it trains ({', '.join(sorted(draws.masks))}), and not when it is "
+            "sampled; use nn.Dropout layers in its place, or set its probability to 0"
+        )
+    others = sorted(draws.others) or ["numpy or Python"] * (before != after)
+    if not others and any((v - v[:1]).abs().max() > 1e-4 * (1 + v.abs().max()) for v in outs): others = ["its own"]
+    if others:
+        warnings.warn(
+            f"{who} draws random numbers when it trains, and not when it is sampled ({', '.join(others)}); "
+            "if this is dropout, use nn.Dropout layers in its place"
+        )
 
 # %% ../nbs/deeper/probe.ipynb #d5c938a5
 class Shared(TorchFunctionMode):

@@ -17,7 +17,7 @@ from .data import as_html
 # %% auto #0
 __all__ = ['FORMAT', 'PROTOCOL', 'SINCE', 'UNSAID', 'trial_in_words', 'last_accuracy', 'header', 'begins', 'as_path',
            'split_torn', 'is_whole', 'is_number', 'is_text', 'is_table', 'is_wholes', 'is_numbers', 'check_kinds',
-           'check_header', 'check_rows', 'host', 'all_hosts', 'in_effect', 'Record', 'lock_file']
+           'check_header', 'check_rows', 'host', 'all_hosts', 'in_effect', 'Record', 'unlike', 'lock_file']
 
 # %% ../nbs/deeper/record.ipynb #d8df717d
 FORMAT = 1 # of the record; another number is another meaning
@@ -97,9 +97,13 @@ def as_path(
     path, # of a record; "~" is the home folder
 )->Path:
     "A path on this machine"
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str) or "\0" in str(path):
+        raise TypeError(f"{path!r:.60} is no path; give a text or a Path, such as 'labels.jsonl'")
     if "://" in str(path): raise ValueError(f"{path} is an address; give a path on this machine")
-    try: return Path(path).expanduser()
-    except RuntimeError as e: raise OSError(f"{path} cannot be found ({e}); give a whole path") from e
+    try: (found := Path(path).expanduser()).exists()
+    except (RuntimeError, OSError, ValueError) as e:
+        raise OSError(f"{path!s:.80} cannot be found ({e!s:.80}); give a whole path that can be a file's") from e
+    return found
 
 def split_torn(
     content:bytes, # of a file of lines
@@ -118,7 +122,8 @@ def is_table(v): return isinstance(v, dict)
 def is_wholes(v): return isinstance(v, list) and all(map(is_whole, v))
 def is_numbers(v): return isinstance(v, list) and all(o is None or is_number(o) for o in v)
 
-_HEADER = [(is_text, ("device", "arithmetic", "commit")), (is_table, ("versions", "parameters", "notebook"))]
+_HEADER = [(is_text, ("device", "arithmetic", "commit")),
+           (is_table, ("versions", "parameters", "notebook", "began"))]
 _CONFIG = [(is_whole, ("protocol", "rows", "K", "T", "n_final", "seed", "classes", "batch", "n_train")),
            (is_wholes, ("start_indices", "start_labels")), (is_text, ("score", "data", "net", "selector"))]
 _ROW = [(is_whole, ("round", "n_labelled", "n_final", "epoch", "epochs", "steps")),
@@ -205,7 +210,7 @@ class Record:
     def __init__(self,
         path:str|Path|None=None, # file; default: kept in memory only
     ):
-        self.path:Any = as_path(path) if path else None
+        self.path:Any = None if path is None or path == "" else as_path(path)
         self._file:Any = None            # open for writing, once started
         self.header:Any = None           # a dict, once started
         self.rounds = list[dict]()
@@ -263,6 +268,15 @@ def start(self:Record,
         )
 
 # %% ../nbs/deeper/record.ipynb #a2b6826a
+def unlike(
+    was:dict, # what the network and the test set of a record were at its beginning
+    now:dict, # and what they are
+)->dict: # name -> both, where they differ; what one of them lacks is not compared
+    "What else makes another trial: initial weights, up to rounding, and the parts that are measured"
+    def same(a, b): return abs(a - b) <= 1e-5*(1 + abs(a)) if is_number(a) and is_number(b) else a == b
+    words = dict(weights="the sum of the initial weights (net makes other networks)")
+    return {words.get(k, k): (was[k], now[k]) for k in was if k in now and not same(was[k], now[k])}
+
 @patch
 def _compare(self:Record, header):
     "An error, if this is another trial; True, if it is the same and ends later"
@@ -272,6 +286,8 @@ def _compare(self:Record, header):
     was, now = (o.get("parameters", {}) for o in (self.header, header))   # of a notebook, if known
     also = {k for k in was if k in now and k not in there and was[k] != now[k]}
     differ, there, here = differ + sorted(also), {**was, **there}, {**now, **here}
+    for k, (one, other) in unlike(self.header.get("began", {}), header.get("began", {})).items():
+        differ.append(k); there[k], here[k] = one, other
     if not differ: return False
     if differ == ["n_final"] and self.can_extend(here["n_final"]): return True
     self.close()

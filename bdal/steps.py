@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from .data import Data, Pool, as_html, as_indices, as_inputs, as_labels
 from .data import derive_seed, seeded, stream, undisturbed, write_whole
 from .model import as_logits, bayesian_cnn, consistent_for_now, make_consistent
-from .probe import check_passes
+from .probe import check_chance, check_passes
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
 from .pictures import as_text
@@ -26,11 +26,11 @@ from .posteriors import Ensemble, Laplace, as_posterior, check_laplace, last_lin
 from .acquisition import SCORES, SELECTORS, Batch, lookup, needs, provide
 from .scoring import can_race, choose, counted
 from .answers import SKIPPED, Answers, Said
-from .record import FORMAT, PROTOCOL, Record, header, last_accuracy, trial_in_words
+from .record import FORMAT, PROTOCOL, Record, as_path, header, last_accuracy, trial_in_words
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'check_sampling', 'check_net', 'layers_in_words', 'net_in_words', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load']
+__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load', 'check_heads']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -261,7 +261,11 @@ def check_training(net, x, classes):
     "Can it be trained? Some networks give more than logits then"
     if any(getattr(m, "sparse", False) is True for m in net.modules()):
         raise ValueError("the network has sparse gradients, which AdamW cannot take; give sparse=False")
-    with torch.no_grad(), seeded(0, "check"): out = net.train()(x.clone())
+    try:
+        with torch.no_grad(), seeded(0, "check"): out = net.train()(x.clone())
+    except Exception as e:
+        raise ValueError(f"the network cannot be trained: it takes inputs {list(x.shape)}, and not when it trains ({e}); "
+                         f"let it give logits [B, {classes}] of inputs alone then, too") from e
     if not torch.is_tensor(out) or list(out.shape) != [len(x), classes]:
         what = getattr(out, "shape", type(out).__name__)
         raise ValueError(f"the network gives {what} when it trains; "
@@ -284,10 +288,47 @@ def check_sampling(net, x, protocol, device):
             "or no dropout has an effect; give T from 2 and dropout above 0, or another score"
         )
 
+# %% ../nbs/03_steps.ipynb #72b4c8eb
+def check_augment(augment, x):
+    "Can inputs be changed as they are to be?"
+    try: return AUGMENT[augment] and AUGMENT[augment](x)
+    except Exception as e:
+        raise ValueError(f"augment {augment!r} cannot take inputs of shape {list(x.shape[1:])} ({e}); "
+                         "give augment='none'") from e
+
+def take_step(net, x, classes, protocol, dtype):
+    "Train and sample, as a round does"
+    kind, labels = as_posterior(protocol.posterior)[0], torch.arange(len(x)) % classes
+    n = 1 if protocol.batch < 3 else 2   # the smallest mini-batch there may be
+    fit(net, x, labels, steps=1, batch=n, lr=min(protocol.lr, 1e-3), dtype=dtype, progress=False)
+    trained = Ensemble([net]) if kind == "ensemble" else Laplace(net, x) if kind == "laplace" else net
+    mc_log_probs(trained, x, 2, dtype=dtype)
+
+def rehearse(
+    net:nn.Module, # a new one, which nobody needs
+    x:torch.Tensor, # two inputs, [2, ...]
+    classes:int, # C
+    protocol:Protocol, # of the trial
+    device="cpu", # where to compute
+)->torch.dtype: # the arithmetic that works: of "auto", float32 where the fast one does not
+    "One step of training, and samples: what would fail late fails now"
+    with seeded(0, "rehearsal"): check_augment(protocol.augment, x)
+    make_consistent(net)
+    fast = DTYPES[protocol.dtype] or auto_dtype(device)
+    last = fast if DTYPES[protocol.dtype] else torch.float32
+    for dtype in (fast, last):
+        try: take_step(net, x, classes, protocol, dtype); return dtype
+        except Exception as e:
+            if dtype != last: continue
+            if dtype == torch.float32 and isinstance(e, (ValueError, TypeError)): raise   # in words of ours
+            raise ValueError(f"the network cannot be trained and sampled in {str(dtype)[6:]} ({e}); give dtype='float32', "
+                             "or change it so that fit(net(0), x[:2], y[:2], steps=1) runs") from e
+    raise AssertionError
+
 # %% ../nbs/03_steps.ipynb #72b4c8e6
 def check_net(
     net_of_seed, # function seed -> module
-    x:torch.Tensor, # two inputs, [2, ...]
+    x:torch.Tensor, # a few inputs, from two, [n, ...]
     classes:int, # C
     protocol:Protocol, # of the trial
     device="cpu", # where to compute
@@ -311,6 +352,8 @@ def check_net(
         check_sampling(net, x, protocol, device)
         check_same(again, x[:1].to(device), out)
         check_training(again, x.to(device), classes)
+        if as_posterior(protocol.posterior)[0] == "dropout":
+            with consistent_for_now(again) as sampled: check_chance(sampled, x.to(device))
         return net
 
 # %% ../nbs/03_steps.ipynb #854a5f7a
@@ -342,6 +385,18 @@ def net_in_words(
     return f"{n:,} parameters, structure {hashlib.sha256(layers_in_words(net).encode()).hexdigest()[:8]}"
 
 # %% ../nbs/03_steps.ipynb #854a5f7b
+def signature(
+    net:nn.Module, # before training
+)->float: # nine digits; of other initial weights another one
+    "A weighted sum of the weights, as short as a hash; rounding, as on another machine, changes only its last digits"
+    total, at = 0., 0
+    for w in net.state_dict().values():
+        if not torch.is_tensor(w) or is_lazy(w) or not w.is_floating_point(): continue
+        for part in w.detach().flatten().split(2**20):
+            at += len(part)
+            total += float(part.double().cpu() @ torch.arange(at, at - len(part), -1, dtype=torch.float64).cos())
+    return float(f"{total:.9g}")
+
 def needs_disagreement(
     score:str, # name in `SCORES`
 )->bool: # as BALD: of T samples that are the same, it is 0
@@ -415,6 +470,8 @@ def check_parts(
     n:int, # inputs in the test set
 )->dict: # the same, as tensors
     "Parts of a test set, each of them in it"
+    if parts is not None and not isinstance(parts, dict):
+        raise ValueError(f"test_parts is {parts!r:.60}; give a dict, name -> indices into the test set")
     parts = {name: as_indices(idx) for name, idx in (parts or {}).items()}
     if odd := [name for name in parts if not isinstance(name, str) or not name]:
         raise ValueError(f"test_parts has {odd[0]!r}; give each part a name, which its columns bear")
@@ -476,13 +533,15 @@ class Learner:
         self.test, self.targets = held_out(test, test_parts, shape, C), as_targets(targets, shape)
         warn_if_large(x=few, test=self.test and self.test.x[:1000])
         self.device, self.net_of_seed = as_device(device), net or partial(default_net, C, self.protocol.p, shape)
-        example = check_net(self.net_of_seed, few[:2], C, self.protocol, self.device)
+        example = check_net(self.net_of_seed, few[::-(-len(few)//8)], C, self.protocol, self.device)
+        fresh = new_net(self.net_of_seed, self.protocol.seed, 0, self.device)
+        begun, self.fast = signature(fresh), rehearse(fresh, few[:2], C, self.protocol, self.device)
         self.trained, self.earlier = Trained(), Trained() # networks of this round and of the last
         self.kappas, self.progress = dict[int, float](), Progress() # agreement, a round
         self.row, self.scores_N = dict[str, Any](), torch.tensor([]) # the open question, and its scores
         self.asking, self.begun_with = False, C # is a question being computed? C at the start
         self.answers = Answers(self.pool.known, C) # what was said so far
-        self.record.start(self._header(example, data))
+        self.record.start(self._header(example, data, begun))
         self._replay()
 
     def __getattr__(self, name):   # methods are told below; and what the pool owns was here in 0.1.0
@@ -559,7 +618,7 @@ def fingerprint(
     return parts.hexdigest()[:16]
 
 @patch
-def _header(self:Learner, net, data):
+def _header(self:Learner, net, data, begun):
     "What this trial is, as the first line of its record"
     p:Any = self.protocol
     choices = {*asdict(p), "classes", "net", "protocol"}
@@ -582,12 +641,14 @@ def _header(self:Learner, net, data):
     if not ours: config["net"] = same_net(there, net, config["net"])
     if self.targets is not None: config["targets"] = fingerprint(self.targets)
     threads = fit_threads(net, pool.inputs([0]*p.batch), p.batch)
-    return header(config, self.device, self.dtype, threads)
+    began = {} if ours else dict(weights=begun)
+    if self.test: began["test_parts"] = {name: fingerprint(idx) for name, idx in self.test.parts.items()}
+    return {**header(config, self.device, self.dtype, threads), **({"began": began} if began else {})}
 
 @patch(as_prop=True)
 def dtype(self:Learner)->torch.dtype:
     "The arithmetic of training, measuring and scoring"
-    return DTYPES[self.protocol.dtype] or auto_dtype(self.device)
+    return DTYPES[self.protocol.dtype] or self.fast
 
 # %% ../nbs/03_steps.ipynb #e9b26a14
 def train_net(
@@ -817,6 +878,11 @@ def now()->str:
     "Date and time, UTC"
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
+def as_person(by):
+    "Who says so: a text, or nobody"
+    if by is None or isinstance(by, str): return by
+    raise ValueError(f"by is {by!r:.60}; give a name as a text, or leave it out")
+
 @patch
 def tell(self:Learner,
     idx=(), # indices into the full set: those asked about, some of them, or others
@@ -830,7 +896,7 @@ def tell(self:Learner,
         if not self.row and self._told(idx, labels): return
         if self.record.complete: raise RuntimeError(f"the trial is complete; {GO_ON}")
         if not self.row: raise RuntimeError("nothing has been asked in this round; call ask() first")
-        idx, labels = self._checked(idx, labels)
+        (idx, labels), by = self._checked(idx, labels), as_person(by)
         new = {**self.waiting(), **dict(zip(idx.tolist(), labels.tolist()))}
         if not new: raise ValueError("no labels were told; give at least one")
         told = dict(indices=list(new), scores=as_scores(self.scores_N[list(new)]), labels=list(new.values()))
@@ -882,6 +948,7 @@ def run_trial(
 )->Record:
     "One active-learning trial with the data set as oracle"
     check_names(kwargs)
+    if not hasattr(data, "start_among"): raise TypeError(f"data is a {type(data).__name__}; give Data, such as mnist()")
     learner = Learner(
         data.x,
         score,
@@ -935,7 +1002,7 @@ def person()->str: # empty: not known
 @patch
 def _note(self:Learner, event, by, **what):
     "Write an event; where a question is open, freeze first what its network knows"
-    r = len(self.record.rounds)
+    r, by = len(self.record.rounds), as_person(by)
     if (self.row or self.asking) and not self.answers.opened: self.record.note(dict(event="ask", round=r))
     self.record.note(dict(event=event, round=r, **what, when=now(), by=person() if by is None else by))
     self._replay()
@@ -956,6 +1023,7 @@ def label(self:Learner,
         idx, labels = self._checked(idx, labels)
         if self.record.complete: raise RuntimeError(f"the trial is complete; {GO_ON}")
         what = {} if guesses is None else dict(guesses=as_labels(guesses).tolist())
+        if what and len(what["guesses"]) != len(idx): raise ValueError("give as many guesses as labels")
         if len(idx): self._note("label", by, indices=idx.tolist(), labels=labels.tolist(), **what)
 
 @patch
@@ -966,7 +1034,7 @@ def skip(self:Learner,
     "These cannot be labelled: never ask about them again, and do not train on them"
     with self.record.lock:
         self._catch_up()
-        idx = self._inside(idx)
+        idx = list(dict.fromkeys(self._inside(idx)))
         new = [i for i in idx if self.answers.said.get(i, Said(0)).label != SKIPPED]
         if new: self._note("skip", by, indices=new)
 
@@ -990,6 +1058,7 @@ def correct(self:Learner,
         idx, labels, C = self._inside(idx), as_labels(labels).tolist(), self.answers.classes
         if len(idx) != len(labels):
             raise ValueError(f"{len(idx)} indices and {len(labels)} labels; give one label an index")
+        if len({*idx}) < len(idx): raise ValueError(f"an index stands twice among {idx[:10]}; give each once")
         if bad := [c for c in labels if not 0 <= c < C]:
             raise ValueError(f"a label is {bad[0]}; with {C} classes give 0 to {C-1}, "
                              "or call add_class() first")
@@ -1184,6 +1253,16 @@ def how_to_load(posterior, begun, outputs):
     return "\n    ".join([*lines, "net.load_state_dict(weights)", "net.eval()"])
 
 # %% ../nbs/deeper/answers.ipynb #a0b1c3d9
+def check_heads(name, given):
+    "Names for a table: none twice"
+    if given is None: return
+    if isinstance(given, (str, dict)) or not hasattr(given, "__len__"):
+        raise ValueError(f"{name} is {given!r:.60}; give a list of names")
+    texts = list(map(str, given))
+    if len({*texts}) < len(texts):
+        twice = next(text for text in texts if texts.count(text) > 1)
+        raise ValueError(f"{name} has {twice!r} twice; give each a name of its own")
+
 @patch
 def export(self:Learner,
     folder, # to write into; it is made
@@ -1192,7 +1271,8 @@ def export(self:Learner,
 )->Path: # the folder
     "labels.csv, predictions.csv, weights.pt and README.md, which says what they are and how to load them"
     with self.record.lock: self._catch_up()
-    folder, N, C = Path(folder), len(self.pool.x), self.answers.classes
+    folder, N, C = as_path(folder), len(self.pool.x), self.answers.classes
+    check_heads("files", files); check_heads("classes", classes)
     files = [str(f) for f in range(N)] if files is None else [as_text(str(f)) for f in files]
     if len(files) != N: raise ValueError(f"{len(files)} files and {N} inputs; give one name an input")
     names = list(map(str, range(self.begun_with) if classes is None else classes))[:C]

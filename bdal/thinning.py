@@ -16,8 +16,8 @@ from .model import ConsistentDropout, ConsistentDropout2d, pass_once, sampling
 from .train import using_threads
 
 # %% auto #0
-__all__ = ['POINTWISE', 'POOLING', 'NORMS', 'HOMOGENEOUS', 'kept', 'thin', 'survives', 'computes', 'thinned_log_probs',
-           'cannot_thin']
+__all__ = ['POINTWISE', 'POOLING', 'NORMS', 'HOMOGENEOUS', 'kept', 'thin', 'survives', 'thins_all', 'computes',
+           'thinned_log_probs', 'cannot_thin']
 
 # %% ../nbs/deeper/thinning.ipynb #ad399db1
 def _patches(a, kernel, step, top, rows, width):
@@ -307,6 +307,12 @@ def survives(
     if x.equal(x.round()): return x.to(dtype).float().equal(x)
     error, spread = (x.to(dtype).float() - x).square().mean(0).sqrt(), x.std(0, correction=0)
     return bool((error <= .02*spread + 1e-6).all())
+
+def thins_all(
+    net:nn.Module, # to be thinned
+)->bool: # no: a layer runs as it is, and may do anything
+    "Are all its layers of kinds that thinning knows?"
+    return all(map(_can_thin, _layers(net)))
 
 def computes(
     net:nn.Module, # to be thinned

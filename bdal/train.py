@@ -8,11 +8,12 @@ import math, os, platform
 from contextlib import contextmanager
 from _thread import allocate_lock, start_new_thread
 from functools import cache
+from numbers import Integral, Real
 from queue import SimpleQueue
 import torch
 from torch import nn
 import torch.nn.functional as F
-from .data import seeded, stream, undisturbed
+from .data import as_labels, seeded, stream, undisturbed
 from .model import as_logits, evaluating
 
 # %% auto #0
@@ -151,13 +152,60 @@ def finite_losses(
     first = int((~torch.isfinite(loss_S)).nonzero()[0])
     raise FloatingPointError(f"the loss is not finite from step {first} on; lower lr from {lr:g}")
 
-def _check_fit(x, y, epochs, steps, batch):
+def _check_net(net):
+    "Has it parameters that AdamW can take?"
+    if not isinstance(net, nn.Module): raise TypeError(f"net is a {type(net).__name__}; give a module, such as net(0)")
+    if not any(w.requires_grad for w in net.parameters()):
+        raise ValueError("no parameter of the network learns: it has none, or all are frozen; "
+                         "call requires_grad_() on those that should, such as the last layer's")
+    if any(w.is_complex() for w in net.parameters()):
+        raise ValueError("the network has complex parameters, which AdamW cannot take; give real ones, such as their "
+                         "real and imaginary parts")
+
+def _check_numbers(**given):
+    "Whole numbers from 1, and rates"
+    for name, v in given.items():
+        rate, zero = name in ("lr", "weight_decay"), name == "weight_decay"
+        ok = isinstance(v, (Real if rate else Integral)) and not isinstance(v, bool) and v < math.inf
+        if (v is not None or name == "batch") and not (ok and (v > 0 or zero and v == 0)):
+            kind = f"a number {'from' if zero else 'above'} 0" if rate else "1 or more, a whole number"
+            raise ValueError(f"{name} is {v!r}; give {kind}")
+
+def _check_fit(x, y, epochs, steps, dtype, augment):
     if (epochs is None) == (steps is None):
         raise ValueError(f"epochs is {epochs} and steps {steps}; give one of them")
-    if (epochs if steps is None else steps) < 1 or batch < 1:
-        raise ValueError(f"epochs {epochs}, steps {steps}, batch {batch}; give 1 or more")
+    if not torch.is_tensor(x) or x.ndim < 2 or not torch.isfinite(x).all():
+        raise ValueError("the inputs are no tensor [n, ...] of finite numbers; give such, as by as_inputs(x)")
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise ValueError(f"dtype is {dtype!r}; give torch.float32 or torch.bfloat16")
+    if augment is not None and not callable(augment):
+        raise ValueError(f"augment is {augment!r}; give a function x -> x, such as elastic")
+    y = y if torch.is_tensor(y) and y.ndim == 2 and y.is_floating_point() else as_labels(y)   # or shares of classes
     if not len(x) or len(x) != len(y):
         raise ValueError(f"{len(x)} inputs and {len(y)} labels; give one label an input, and at least one")
+    return y
+
+def _logits(net, x_B):
+    "Of a step; an error, if the network cannot take the inputs"
+    try: out = net(x_B)
+    except (RuntimeError, ValueError, IndexError, TypeError) as e:
+        one = len(x_B) == 1 and "more than 1 value" in str(e)
+        cure = "give batch from 3, so that none holds a single input" if one else "give inputs that it was made for"
+        raise ValueError(f"the network cannot be trained on {list(x_B.shape)}, {x_B.dtype} ({e}); {cure}") from e
+    return as_logits(out)
+
+def _changed(augment, x_B):
+    "Inputs, changed a little; an error for those that cannot be"
+    try: return augment(x_B)
+    except Exception as e:
+        raise ValueError(f"augment cannot take inputs of shape {list(x_B.shape[1:])} ({e}); leave it out, or give "
+                         "a function that takes such") from e
+
+def _check_classes(logits, y):
+    "Has the network the classes of all labels?"
+    if logits.ndim != 2 or y.ndim == 1 and not (0 <= y.min() and y.max() < logits.shape[1]):
+        raise ValueError(f"the network gives {list(logits.shape)}, and labels go from {y.min()} to {y.max()}; "
+                         "let it give logits [B, C], and give labels from 0 to C - 1")
 
 # %% ../nbs/01a_training.ipynb #248cca60
 def fit(
@@ -178,7 +226,9 @@ def fit(
 )->torch.Tensor: # the loss of each step, nat, float32 [steps]
     "Train a classifier by cross-entropy"
     from tqdm import tqdm
-    _check_fit(x, y, epochs, steps, batch)
+    _check_net(net)
+    _check_numbers(epochs=epochs, steps=steps, batch=batch, lr=lr, weight_decay=weight_decay)
+    y = _check_fit(x, y, epochs, steps, dtype, augment)
     device, per_epoch = next(net.parameters()).device, -(-len(x) // batch)
     dtype, total = dtype or auto_dtype(device), steps or (epochs or 0)*per_epoch
     layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
@@ -190,10 +240,12 @@ def fit(
         batches = even_batches(len(x), batch, epochs, steps, stream(seed, "order"))
         hide = None if progress is None else progress is not True
         for step, idx in enumerate(tqdm(batches, total=total, desc="fit", leave=False, disable=hide), 1):
-            x_B = augment(x[idx]) if augment else x[idx]
+            x_B = _changed(augment, x[idx]) if augment else x[idx]
             # no cache: within an autocast of yours, it would keep the weights of the first step
             with torch.autocast(device.type, dtype, dtype != torch.float32, cache_enabled=False):
-                loss = F.cross_entropy(as_logits(net(x_B.contiguous(**layout))), y[idx])
+                logits = _logits(net, x_B.contiguous(**layout))
+                if step == 1: _check_classes(logits, y)
+                loss = F.cross_entropy(logits, y[idx])
             opt.zero_grad(); loss.backward(); opt.step()
             if rate: rate.step()
             losses.append(loss.detach())

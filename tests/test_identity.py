@@ -5,7 +5,11 @@ import sys
 
 import nbformat
 import pytest
+import torch
 from conftest import ROOT
+from torch import nn
+
+from bdal.steps import Learner
 
 pytest.importorskip("papermill")
 pytest.importorskip("joblib")
@@ -152,3 +156,67 @@ def test_a_kernelspec_that_is_stale(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(make(tmp_path / "a", kernelspec="myenv"))
     assert main(["s", "--dry-run"]) == 2 and "/removed/bin/python, which is not there" in capsys.readouterr().err
     assert run(trial(make(tmp_path / "b")))["outcome"] == "done"
+
+
+X, Y = torch.randn(40, 8, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 2
+THERE = dict(a=[0, 1, 2], b=[3, 4])
+
+
+def other(change):
+    "The same layers and names, other initial weights"
+
+    def net(seed):
+        made = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2))
+        with torch.no_grad():
+            change(made)
+        return made
+
+    net.__qualname__ = "net"
+    return net
+
+
+def begin(path, net=other(lambda m: 0), parts=THERE, **how):
+    one = Learner(X, K=3, T=2, schedule="steps 2", start=(range(8), Y[:8]), record=path, net=net, test=(X, Y), test_parts=parts, **how)
+    one.record.close()
+    return one
+
+
+CHANGES = {
+    "drawn otherwise": lambda m: nn.init.kaiming_normal_(m[0].weight),
+    "a bias of zero": lambda m: m[0].bias.zero_(),
+    "scaled": lambda m: m[3].weight.mul_(1.01),
+    "turned": lambda m: m[0].weight.copy_(m[0].weight.flip(0)),
+    "one number": lambda m: m[0].weight[0, 0].add_(0.1),
+}
+
+
+@pytest.mark.parametrize("posterior", ["dropout", "ensemble 2"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_other_initial_weights_are_another_trial(tmp_path, change, posterior):
+    path = tmp_path / "a.jsonl"
+    begin(path, posterior=posterior)
+    begin(path, posterior=posterior)
+    begin(path, other(lambda m: m[0].weight.mul_(1 + 1e-7)), posterior=posterior)   # as another machine rounds
+    with pytest.raises(ValueError, match="the record of another trial: the sum of the initial weights"):
+        begin(path, other(CHANGES[change]), posterior=posterior)
+
+
+@pytest.mark.parametrize("parts", [None, dict(a=[0, 1, 2]), dict(a=[0, 1, 2], b=[3, 5]), dict(a=[0, 1, 2], c=[3, 4]), dict(a=[3, 4], b=[0, 1, 2]), {**THERE, "c": [7]}])
+@pytest.mark.parametrize("data", [None, dict(data="mine", fingerprint="x")])
+def test_other_parts_of_the_test_set_are_another_trial(tmp_path, parts, data):
+    path = tmp_path / "a.jsonl"
+    begin(path, data=data)
+    begin(path, parts=dict(reversed(THERE.items())), data=data) if data else begin(path)
+    with pytest.raises(ValueError, match="test_parts|test is"):
+        begin(path, parts=parts, data=data)
+
+
+def test_a_record_that_does_not_know_its_weights_goes_on(tmp_path):
+    import json
+
+    path = tmp_path / "a.jsonl"
+    begin(path)
+    header = json.loads(path.read_text())
+    assert {*header.pop("began")} == {"weights", "test_parts"}
+    path.write_text(json.dumps(header) + "\n")
+    begin(path, other(CHANGES["scaled"]))

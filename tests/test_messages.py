@@ -15,7 +15,7 @@ from bdal.data import Data, Pool, as_inputs, as_labels, balanced_start
 from bdal.predict import evaluate, mc_log_probs, measure
 from bdal.record import Record
 from bdal.steps import Learner, Protocol, run_trial
-from bdal.train import fit
+from bdal.train import elastic, fit
 
 X, Y = torch.randn(40, 8, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 2
 START = (list(range(8)), Y[:8])
@@ -73,6 +73,29 @@ def conv(seed):   # without nn.Flatten
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Dropout(0.5), nn.Conv2d(4, 2, 3))
 
 
+class By(nn.Module):
+    def __init__(self, f, **parts):
+        super().__init__()
+        self.f = f
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, x):
+        return self.f(self, x)
+
+
+def named(seed):
+    return By(lambda m, x: m.b(input=m.drop(input=m.a(input=x).relu())), a=nn.Linear(8, 16), drop=nn.Dropout(0.5), b=nn.Linear(16, 2))
+
+
+def normed(seed):
+    return nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.Dropout(0.5), nn.Linear(16, 2))
+
+
+def bilinear(seed):
+    return By(lambda m, x: m.b(m.drop(m.a(x)), x), a=nn.Linear(8, 6), drop=nn.Dropout(0.5), b=nn.Bilinear(6, 8, 2))
+
+
 REFUSED = {
     "a trunk that all networks share": (lambda: learner(net=lambda s: nn.Sequential(TRUNK, nn.Dropout(0.5), nn.Linear(16, 2))), "share weights"),
     "a state of its own": (lambda: learner(net=Shuffled), "another answer"),
@@ -123,6 +146,61 @@ REFUSED = {
     "test_parts of fractions": (lambda: learner(test=(X, Y), test_parts=dict(a=[0.5])), "whole numbers"),
     "data with a choice in it": (lambda: learner(data=dict(K=99, seed=7)), "data"),
     "data a text": (lambda: learner(data="mnist"), "data"),
+    "complex parameters": (lambda: learner(net=lambda s: By(lambda m, x: m.b(m.drop(((x + 0j) @ m.w).abs())), w=nn.Parameter(torch.randn(8, 16, dtype=torch.complex64)), drop=nn.Dropout(), b=nn.Linear(16, 2))), "complex parameters"),
+    "all frozen": (lambda: learner(net=lambda s: mlp(s).requires_grad_(False)), "frozen"),
+    "batch norm, batch of 1": (lambda: learner(net=normed, batch=1), "give batch from 3"),
+    "batch norm, batch of 2": (lambda: learner(net=normed, batch=2), "give batch from 3"),
+    "batch norm, batch of 1, an ensemble": (lambda: learner(net=normed, batch=1, posterior="ensemble 2"), "give batch from 3"),
+    "elastic tables": (lambda: learner(augment="elastic"), "augment='none'"),
+    "more than inputs in training": (lambda: learner(net=net(lambda n, z: z[n.target] if n.training else z)), "when it trains"),
+    "no gradient": (lambda: learner(net=net(lambda n, z: z.detach())), "cannot be trained"),
+    "an operation without bfloat16": (lambda: learner(net=bilinear, dtype="bfloat16"), "give dtype='float32'"),
+    "fit: labels too large": (lambda: fit(mlp(0), X, Y + 1, steps=1), "give labels from 0"),
+    "fit: labels negative": (lambda: fit(mlp(0), X, Y - 1, steps=1), "give labels from 0"),
+    "fit: names": (lambda: fit(mlp(0), X, ["a"] * 40, steps=1), "class numbers"),
+    "fit: an array": (lambda: fit(mlp(0), X.numpy(), Y, steps=1), "as_inputs"),
+    "fit: NaN": (lambda: fit(mlp(0), X * float("nan"), Y, steps=1), "as_inputs"),
+    "fit: another shape": (lambda: fit(mlp(0), X[:, :7], Y, steps=1), "made for"),
+    "fit: bytes": (lambda: fit(mlp(0), X.byte(), Y, steps=1), "made for"),
+    "fit: steps a fraction": (lambda: fit(mlp(0), X, Y, steps=1.5), "whole number"),
+    "fit: steps a text": (lambda: fit(mlp(0), X, Y, steps="3"), "whole number"),
+    "fit: batch none": (lambda: fit(mlp(0), X, Y, steps=1, batch=None), "whole number"),
+    "fit: lr negative": (lambda: fit(mlp(0), X, Y, steps=1, lr=-1), "above 0"),
+    "fit: weight decay a text": (lambda: fit(mlp(0), X, Y, steps=1, weight_decay="a"), "from 0"),
+    "fit: dtype a text": (lambda: fit(mlp(0), X, Y, steps=1, dtype="bfloat16"), "torch.bfloat16"),
+    "fit: augment a text": (lambda: fit(mlp(0), X, Y, steps=1, augment="elastic"), "function"),
+    "fit: augment of tables": (lambda: fit(mlp(0), X, Y, steps=1, augment=elastic), "leave it out"),
+    "fit: a function": (lambda: fit(mlp, X, Y, steps=1), "net(0)"),
+    "fit: no parameters": (lambda: fit(nn.Flatten(), X, Y, steps=1), "no parameter"),
+    "fit: batch norm, batch of 1": (lambda: fit(normed(0), X, Y, steps=1, batch=1), "batch from 3"),
+    "evaluate: names": (lambda: evaluate(mlp(0), X, ["a"] * 40, 2), "class numbers"),
+    "evaluate: nothing": (lambda: evaluate(mlp(0), None, None, 2), "class numbers"),
+    "evaluate: another shape": (lambda: evaluate(mlp(0), X[:, :7], Y, 2), "made for"),
+    "evaluate: bytes": (lambda: evaluate(mlp(0), X.byte(), Y, 2), "made for"),
+    "evaluate: NaN": (lambda: evaluate(mlp(0), X * float("nan"), Y, 2), "NaN"),
+    "evaluate: T none": (lambda: evaluate(mlp(0), X, Y, None), "whole number"),
+    "evaluate: chunk a text": (lambda: evaluate(mlp(0), X, Y, 2, chunk="a"), "whole number"),
+    "evaluate: dtype a text": (lambda: evaluate(mlp(0), X, Y, 2, dtype="bfloat16"), "torch.bfloat16"),
+    "evaluate: a function": (lambda: evaluate(mlp, X, Y, 2), "net(0)"),
+    "evaluate: no parameters": (lambda: evaluate(nn.Dropout(), X, Y, 2), "no parameters"),
+    "mc_log_probs: each a number": (lambda: mc_log_probs(mlp(0), X, 2, each=3), "function"),
+    "measure: bins": (lambda: measure(torch.tensor([[0.4, 0.6]]).log(), [1], bins=0), "whole number"),
+    "measure: nothing": (lambda: measure(torch.zeros(0, 2), []), "at least one"),
+    "pool_idx twice": (lambda: acquire(torch.rand(9), 3, pool_idx=[1] * 9), "stands twice"),
+    "pool_idx below 0": (lambda: acquire(torch.rand(9), 3, pool_idx=range(-1, 8)), "below 0"),
+    "log-probabilities of others": (lambda: acquire(torch.rand(9), 3, "batch_bald", log_probs_N_T_C=torch.zeros(3, 2, 2)), "as many"),
+    "correct twice": (lambda: learner().correct([0, 0], [0, 1]), "stands twice"),
+    "correct twice, the same": (lambda: learner().correct([0, 0], [1, 1]), "stands twice"),
+    "label by a number": (lambda: learner().label([20], [1], by=3), "as a text"),
+    "guesses too few": (lambda: learner().label([20, 21], [1, 0], guesses=[1]), "as many guesses"),
+    "export: files twice": (lambda: learner().export("/nowhere", files=["x"] * 40), "twice"),
+    "export: classes twice": (lambda: learner().export("/nowhere", classes=["x", "x"]), "twice"),
+    "export: classes a dict": (lambda: learner().export("/nowhere", classes={0: "a", 1: "b"}), "a list"),
+    "export: a number": (lambda: learner().export(3), "a text or a Path"),
+    "test_parts a list": (lambda: learner(test=(X, Y), test_parts=[1]), "give a dict"),
+    "run_trial of inputs": (lambda: run_trial(X), "give Data"),
+    **{f"record {r!r:.20}": (lambda r=r: learner(record=r), "a text or a Path") for r in (3, 0, True, b"x.jsonl", ["a"], "a\0b")},
+    "record with a long name": (lambda: learner(record="a" * 300), "whole path"),
     "record on s3": (lambda: learner(record="s3://bucket/x.jsonl"), "path on this machine"),
     "classes a fraction": (lambda: learner(classes=2.5), "number"),
     "K a fraction": (lambda: learner(K=2.5), "whole number"),
@@ -159,6 +237,14 @@ def test_refused_in_our_words(case):
 
 
 TAKEN = {
+    "layers called by names": lambda: learner(net=named).ask(),
+    "layers called by names, laplace": lambda: learner(net=named, posterior="laplace").ask(),
+    "layers called by names, features": lambda: learner(net=named, selector="k_center").ask(),
+    "batch norm, batch of 3": lambda: learner(net=normed, batch=3).ask(),
+    "an operation without bfloat16": lambda: learner(net=bilinear).ask(),
+    "skipped twice": lambda: learner().skip([20, 20]),
+    "labels a list, in fit and evaluate": lambda: (fit(mlp(0), X, Y.tolist(), steps=1), evaluate(mlp(0), X, Y.tolist(), 2)),
+    "shares of classes in fit": lambda: fit(mlp(0), X, torch.full((40, 2), 0.5), steps=1),
     "float32 parameters": lambda: learner(lr=np.float32(0.01), p=np.float32(0.5), coldness=np.float32(2), race=np.float32(0.5), K=np.int32(2), weight_decay=np.float64(0)),
     "three dropouts, an array": lambda: Protocol(p=np.array([0.1, 0.1, 0.5], dtype="float32")),
     "inputs that require gradients": lambda: learner(X.clone().requires_grad_()).ask(),

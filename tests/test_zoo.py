@@ -6,6 +6,7 @@ and asks the network about one input after the other.
 import re
 import warnings
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -178,7 +179,33 @@ def shared():
     return seq(nn.Linear(8, 16), nn.ReLU(), drop, nn.Linear(16, 16), nn.ReLU(), drop, nn.Linear(16, C))
 
 
+@torch.jit.script
+def scripted(x, training: bool):
+    return F.dropout(x, 0.3, training)
+
+
+def training_only(f):
+    "A dropout that samples, and something that acts in training alone"
+    return lambda: By(lambda m, x: m.o(f(m.drop(m.a(x).relu())) if m.training else m.drop(m.a(x).relu())), a=nn.Linear(8, 16), drop=nn.Dropout(0.5), o=nn.Linear(16, C))
+
+
+def stochastic_depth():
+    from torchvision.ops import StochasticDepth
+
+    return conv(StochasticDepth(0.05, "row"), nn.Dropout2d(0.5))
+
+
+def time_first(rnn):
+    return By(lambda m, x: m.o(m.drop(m.rnn(x.squeeze(1).permute(2, 0, 1))[0])[-1]), rnn=rnn(4, 6), drop=nn.Dropout(0.5), o=nn.Linear(6, C))
+
+
+PADDED = torch.where(torch.arange(7) < torch.tensor([3, 5, 2, 7, 4])[:, None], WORDS + 1, 0)
 SAMPLED = {
+    "dropout called by name": (lambda: By(lambda m, x: m.o(input=m.drop(input=m.a(input=x).relu())), a=nn.Linear(8, 16), drop=nn.Dropout(0.5), o=nn.Linear(16, C)), TABLE),
+    "dropout of channels called by name": (lambda: By(lambda m, x: m.o(m.drop(input=m.a(x)).flatten(1)), a=nn.Conv2d(1, 8, 3), drop=nn.Dropout2d(0.5), o=nn.Linear(800, C)), IMAGES),
+    "dropout of their own with p = 0 in training": (training_only(lambda h: h * torch.bernoulli(torch.ones_like(h))), TABLE),
+    "scaled in training": (training_only(lambda h: h * 1.1), TABLE),
+    "a batch norm of their own": (training_only(lambda h: h - h.mean(0)), TABLE),
     "perceptron": (lambda: mlp(nn.ReLU(), nn.Dropout(0.5)), TABLE),
     "dropout of the inputs": (lambda: seq(nn.Dropout(0.2), nn.Linear(8, C)), TABLE),
     "two dropouts": (lambda: seq(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 16), nn.Tanh(), nn.Dropout(0.6), nn.Linear(16, C)), TABLE),
@@ -242,7 +269,34 @@ SAMPLED = {
     "words, flat": (lambda: seq(long(), nn.Embedding(50, 4), nn.Dropout(0.3), nn.Flatten(), nn.Linear(28, C)), WORDS),
     "words, convolution": (lambda: By(lambda m, x: m.o(m.drop(m.c(m.w(x.long()).transpose(1, 2)).relu().amax(-1))), w=nn.Embedding(50, 8), c=nn.Conv1d(8, 6, 3), drop=nn.Dropout(0.5), o=nn.Linear(6, C)), WORDS),
 }
+ALONE = {
+    "bernoulli": lambda h: h * torch.bernoulli(torch.full_like(h, 0.7)) / 0.7,
+    "bernoulli in place": lambda h: h * torch.empty_like(h).bernoulli_(0.99),
+    "a distribution": lambda h: h * torch.distributions.Bernoulli(0.7).sample(h.shape),
+    "uniform numbers": lambda h: h * (torch.rand(h.shape) > 0.3),
+    "uniform numbers in place": lambda h: h.masked_fill(torch.empty_like(h).uniform_() < 0.3, 0),
+    "uniform numbers, rounded down": lambda h: h * (torch.rand_like(h) + 0.7).floor(),
+    "native dropout": lambda h: torch.native_dropout(h, 0.3, True)[0],
+    "a scripted function": lambda h: scripted(h, True),
+    "functional dropout": lambda h: F.dropout(h, 0.3),
+}
+NOISE = {
+    "normal numbers": lambda h: h + torch.randn_like(h),
+    "rrelu": lambda h: F.rrelu(h, training=True),
+    "numpy's numbers": lambda h: h * np.random.binomial(1, 0.5),
+    "a generator of their own": lambda h: h * torch.from_numpy(np.random.default_rng().binomial(1, 0.5, h.shape)).float(),
+    "one number an input": lambda h: torch.where(torch.rand(len(h), 1) < 0.5, h, -h),
+}
 REFUSED = {
+    **{f"in training alone, {name}": (training_only(f), TABLE) for name, f in ALONE.items()},
+    "in training alone, stochastic depth": (stochastic_depth, IMAGES),
+    "in training alone, a scripted layer": (lambda: mlp(nn.ReLU(), torch.jit.script(seq(nn.Dropout(0.3))), nn.Dropout(0.5)), TABLE),
+    "native dropout that is off": (lambda: By(lambda m, x: m.o(torch.native_dropout(m.drop(m.a(x)), 0.5, m.training)[0]), a=nn.Linear(8, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), TABLE),
+    "LSTM, time first": (lambda: time_first(nn.LSTM), SIGNAL),
+    "GRU, time first": (lambda: time_first(nn.GRU), SIGNAL),
+    "features first": (lambda: By(lambda m, x: m.o(m.drop(m.a(x).T).T), a=nn.Linear(8, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), TABLE),
+    "channels of features first": (lambda: By(lambda m, x: m.o(m.drop(m.a(x).transpose(0, 1)).transpose(0, 1).flatten(1)), a=nn.Conv2d(1, 2, 3), drop=nn.Dropout2d(0.5), o=nn.Linear(200, C)), IMAGES),
+    "trimmed to the longest": (lambda: By(lambda m, x: m.o(m.drop(m.w(x[:, (x > 0).any(0)].long())).mean(1)), w=nn.Embedding(60, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), PADDED),
     "a forward of the whole that was replaced": (root_patched, TABLE),
     "no dropout": (lambda: mlp(nn.ReLU()), TABLE),
     "p = 0": (lambda: mlp(nn.ReLU(), nn.Dropout(0.0)), TABLE),
@@ -282,10 +336,10 @@ class ByHand(nn.Module):
         super().__init__()
         self.i, self.p, self.channels, self.seed, self.t = i, p, channels, seed, 0
 
-    def forward(self, x):
-        shape = (x.shape[1], *[1] * (x.ndim - 2)) if self.channels else x.shape[1:]
+    def forward(self, input):
+        shape = (input.shape[1], *[1] * (input.ndim - 2)) if self.channels else input.shape[1:]
         kept = torch.rand(T, *shape, generator=stream(self.seed, "masks", self.i)) >= self.p
-        return x * kept[self.t] / (1 - self.p)
+        return input * kept[self.t] / (1 - self.p)
 
 
 def places(net):
@@ -331,6 +385,7 @@ def test_sampled_as_by_hand(name):
     torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message=".*draws random numbers.*")
         check_net(lambda seed: make(), x[:2], C, Protocol(score="bald", T=T))
         net, other = made(make, x), made(make, x)
         want = reference(other, x, 7)
@@ -354,3 +409,29 @@ def test_refused_before_training(name):
         with pytest.raises((ValueError, TypeError)) as caught:
             check_net(lambda seed: make(), x[:2], C, Protocol(score="bald", T=T))
     assert CURE.search(str(caught.value)) and len(str(caught.value).split()) > 8, caught.value
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_dropout_in_training_alone_without_a_learner(name):
+    "In a network that could be thinned, too"
+    for net in (training_only(ALONE[name])(), seq(training_only(ALONE[name])(), nn.ReLU(), nn.Dropout(0.5)), seq(nn.Linear(8, 8), By(lambda m, x: ALONE[name](x) if m.training else x), nn.Dropout(0.5), nn.Linear(8, C))):
+        with pytest.raises(ValueError, match="when it trains"):
+            mc_log_probs(net, TABLE, T)
+
+
+@pytest.mark.parametrize("name", NOISE)
+def test_noise_in_training_alone_is_said(name):
+    with pytest.warns(UserWarning, match="draws random numbers when it trains"):
+        check_net(lambda seed: training_only(NOISE[name])(), TABLE[:2], C, Protocol(score="bald", T=T))
+
+
+def test_a_look_in_training_mode_leaves_no_trace():
+    "Statistics, what a layer counts, modes, chance"
+    net = By(lambda m, x: (m.seen.append(m.training), m.o(m.drop(m.norm(m.a(x)))))[1], a=parametrizations.spectral_norm(nn.Linear(8, 8)), norm=nn.BatchNorm1d(8), drop=nn.Dropout(0.5), o=nn.Linear(8, C))
+    net.seen = []
+    net.drop.eval()
+    before, chance = {k: v.clone() for k, v in net.state_dict().items()}, (torch.get_rng_state(), np.random.get_state()[1].copy())
+    mc_log_probs(net, TABLE, T)
+    assert all(v.equal(before[k]) for k, v in net.state_dict().items()) and not any(net.seen)
+    assert net.training and net.norm.training and not net.drop.training
+    assert torch.get_rng_state().equal(chance[0]) and (np.random.get_state()[1] == chance[1]).all()
