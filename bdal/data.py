@@ -550,7 +550,7 @@ def from_folder(cls:Data,
     test=None, # another folder, to test on, with the same subfolders; default: hold out `test_size`
     test_size:float|None=None, # pictures to hold out, number or share; default: a fifth if there are labels
     classes=None, # names, [C]; default: the subfolders'
-    labelled:bool|None=None, # is each subfolder a class? default: as `labels_of` finds
+    labelled:bool|None=None, # is each subfolder a class? default: as `are_classes` finds
     name:str|None=None, # what the records call it; default: the folder's name
     seed:int=0, # of the held-out pictures
     memory:float=2**30, # bytes that a pool may take in the memory; a larger one is kept under `bdal_home()`

@@ -192,8 +192,8 @@ def state(self:Session)->dict:
     (shown, why), (following, _) = ([self.look(i) for i in show] + [(None, "")]*2)[:2]
     classes = [dict(name=name, key=key) for name, key in zip(self.names, KEYS + " "*len(self.names))]
     return dict(index=show[0] if show else None, picture=shown, next=following, classes=classes,
-                done=self.done, file=as_text(Path(self.files[show[0]]).name) if show and self.files else "",
-                guess=self.guesses.get(show[0]) if show else None, error=self.error or why,
+                done=self.done, guess=self.guesses.get(show[0]) if show else None, error=self.error or why,
+                file=as_text(Path(self.files[show[0]]).name) if show and self.files is not None else "",
                 n=n, of=n_final or len(self.learner.pool.x) - skipped, skipped=skipped, notes=self.notes,
                 accuracy=f"{right} of the last {of} guessed right" if of else "")
 
