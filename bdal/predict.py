@@ -21,7 +21,8 @@ __all__ = ['mc_log_probs', 'mean_log_probs', 'measure', 'Evaluation', 'evaluate'
 
 # %% ../nbs/01b_prediction.ipynb #1b83f11a
 def _finite(log_probs, x):
-    if not log_probs.isnan().any() and (log_probs < math.inf).all(): return log_probs.cpu() # -inf: a class ruled out
+    # minus infinity: a class ruled out
+    if not log_probs.isnan().any() and (log_probs < math.inf).all(): return log_probs.cpu()
     if not torch.isfinite(x).all():
         raise ValueError("the inputs have NaN or infinite values; repair or drop them")
     raise FloatingPointError("the network gives NaN or infinite logits: training has diverged; "

@@ -237,8 +237,8 @@ def check_new(net_of_seed, net, seed, device):
     if learnt(again) & learnt(net):
         raise ValueError("net gives networks that share weights, so a round would not train from scratch; "
                          "make each layer that learns within the function")
-    begun = net.state_dict()
-    if not all(begun[k].equal(w) for k, w in again.state_dict().items() if torch.is_tensor(w) and not is_lazy(w)):
+    begun, now = net.state_dict(), again.state_dict()
+    if not all(begun[k].equal(w) for k, w in now.items() if torch.is_tensor(w) and not is_lazy(w)):
         raise ValueError(
             "net gives other weights when it is called again with the same seed, so a trial could not be "
             "replayed; draw them from torch's or numpy's global numbers, which are seeded"
@@ -323,7 +323,7 @@ def rehearse(
             if dtype != last: continue
             if dtype == torch.float32 and isinstance(e, (ValueError, TypeError)): raise   # in words of ours
             raise ValueError(f"the network cannot be trained in {str(dtype)[6:]} ({e}); give "
-                             "dtype='float32', or change it so that fit(net(0), x[:2], y[:2], steps=1) runs") from e
+                             "dtype='float32', or change it till fit(net(0), x[:2], y[:2], steps=1) runs") from e
     raise AssertionError
 
 # %% ../nbs/03_steps.ipynb #72b4c8e6
