@@ -313,6 +313,7 @@ def rehearse(
     "One step of training, and samples: what would fail late fails now"
     net = new_net(net_of_seed, protocol.seed, 0, device)
     begun = signature(net)
+    with undisturbed(), seeded(0, "rehearsal"): net(x.to(device))   # lazy weights are drawn
     with seeded(0, "rehearsal"): check_augment(protocol.augment, x)
     make_consistent(net)
     fast = DTYPES[protocol.dtype] or auto_dtype(device)
