@@ -336,8 +336,9 @@ def _check_scores(scores_N, pool_idx):
         raise ValueError(f"scores are {getattr(scores_N, 'shape', type(scores_N).__name__)}, pool_idx is "
                          f"{getattr(pool_idx, 'shape', pool_idx)}; "
                          "give a tensor of scores, [N], and as many indices")
-    if pool_idx is not None and (len(pool_idx.unique()) < len(pool_idx) or len(pool_idx) and pool_idx.min() < 0):
-        raise ValueError("an index stands twice in pool_idx, or is below 0; give each input's index in the full set")
+    if pool_idx is not None and (len(pool_idx.unique()) < len(pool_idx) or (pool_idx < 0).any()):
+        raise ValueError("an index stands twice in pool_idx, or is below 0; "
+                         "give each input's index in the full set")
     if not (ok := torch.isfinite(scores_N)).all():
         raise ValueError(f"{(~ok).sum()} of {len(scores_N):,} scores are not finite, "
                          f"the first at position {(~ok).nonzero()[0].item()}; nothing was chosen")

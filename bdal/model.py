@@ -11,9 +11,9 @@ from torch import nn
 from .data import seeded, stream
 
 # %% auto #0
-__all__ = ['draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'make_consistent', 'check_has_dropout',
-           'consistent', 'tidy', 'consistent_for_now', 'first_given', 'pass_once', 'as_logits', 'n_early', 'evaluating',
-           'sampling', 'split_front', 'plain_log_probs']
+__all__ = ['draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'make_consistent', 'check_module',
+           'check_has_dropout', 'consistent', 'tidy', 'consistent_for_now', 'first_given', 'pass_once', 'as_logits',
+           'n_early', 'evaluating', 'sampling', 'split_front', 'plain_log_probs']
 
 # %% ../nbs/01_model.ipynb #d4e82e56
 def draw_masks(
@@ -42,8 +42,8 @@ class ConsistentDropout(nn.Dropout):
             masks = draw_masks(self.T, self.mask_shape(input), self.p, self.generator)
             self.masks = masks.to(input.device, input.dtype)
         if (now := [*self.mask_shape(input)]) != (was := [*self.masks.shape[1:]]):
-            raise ValueError(f"a dropout has masks of shape {was}, the same for all inputs, and reads {now}; let the "
-                             "batch be the first axis there (batch_first=True), and all inputs of one length")
+            raise ValueError(f"a dropout has masks of shape {was}, the same for all inputs, and reads {now}; "
+                             "let the batch be its first axis (batch_first=True), all inputs of one length")
         return input * self.masks[self.t]
 
 class ConsistentDropout2d(ConsistentDropout):
@@ -93,11 +93,16 @@ def make_consistent(
     for module, name, child in exchanged: module._modules[name] = _OURS[type(child)](child.p)
     return exchanged
 
+def check_module(net):
+    "Is it a network, and not what makes one?"
+    if isinstance(net, nn.Module): return
+    raise TypeError(f"net is a {type(net).__name__}; give a module, such as net(0)")
+
 def check_has_dropout(
     net:nn.Module, # any
 )->None:
     "Is there a dropout layer that can sample?"
-    if not isinstance(net, nn.Module): raise TypeError(f"net is a {type(net).__name__}; give a module, such as net(0)")
+    check_module(net)
     if not {type(m) for m in net.modules()} & {*_OURS, ConsistentDropout, ConsistentDropout2d}:
         raise ValueError(f"{type(net).__name__} has no dropout layer, so all its samples would be equal; "
                          "add nn.Dropout or nn.Dropout2d as a module")
@@ -171,8 +176,8 @@ def pass_once(
     ]
     try: return net(x.clone()), axes
     except (RuntimeError, IndexError, TypeError) as e:
-        raise ValueError(f"the network cannot take inputs of shape {list(x.shape[1:])} and type {x.dtype} ({e}); "
-                         "give inputs that it was made for, such as by as_inputs(x)") from e
+        raise ValueError(f"the network cannot take inputs {list(x.shape)}, {x.dtype} ({e}); "
+                         "give such as it was made for, as by as_inputs(x)") from e
     finally:
         for hook in hooks: hook.remove()
 

@@ -35,7 +35,8 @@ def last_linear(
     "The layer whose input is an image's features"
     called, device = list[tuple](), next(net.parameters()).device
     def note(m, args, kwargs, out): called.append((m, first_given(args, kwargs).shape))
-    hooks = [m.register_forward_hook(note, with_kwargs=True) for m in net.modules() if isinstance(m, nn.Linear)]
+    hooks = [m.register_forward_hook(note, with_kwargs=True)
+             for m in net.modules() if isinstance(m, nn.Linear)]
     try:
         with undisturbed(), evaluating(net): net(x.to(device, copy=True))
     finally:
@@ -56,7 +57,8 @@ def _passes(net, x, chunk, dtype, each):
     "`each`(features [B, D] or none, logits [B, C]) of each chunk, dropout off"
     device, read, out = next(net.parameters()).device, list[torch.Tensor](), []
     def note(m, args, kwargs): read.append(first_given(args, kwargs))
-    hooks = [m.register_forward_pre_hook(note, with_kwargs=True) for m in net.modules() if isinstance(m, nn.Linear)]
+    hooks = [m.register_forward_pre_hook(note, with_kwargs=True)
+             for m in net.modules() if isinstance(m, nn.Linear)]
     layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
     try:
         for x_B in x.split(chunk or 256):

@@ -12,24 +12,27 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 from .data import as_labels, undisturbed
-from .model import consistent_for_now, plain_log_probs
+from .model import check_module, consistent_for_now, plain_log_probs
 from .probe import check_chance, check_passes, shared_log_probs, shares
 from .thinning import cannot_thin, thinned_log_probs, thins_all
 
 # %% auto #0
 __all__ = ['mc_log_probs', 'mean_log_probs', 'measure', 'Evaluation', 'evaluate']
 
-# %% ../nbs/01b_prediction.ipynb #1b83f111
+# %% ../nbs/01b_prediction.ipynb #1b83f11a
 def _finite(log_probs, x):
-    if not log_probs.isnan().any() and (log_probs < math.inf).all(): return log_probs.cpu() # -inf: a class ruled out
-    if not torch.isfinite(x).all(): raise ValueError("the inputs have NaN or infinite values; repair or drop them")
+    # minus infinity: a class ruled out
+    if not log_probs.isnan().any() and (log_probs < math.inf).all(): return log_probs.cpu()
+    if not torch.isfinite(x).all():
+        raise ValueError("the inputs have NaN or infinite values; repair or drop them")
     raise FloatingPointError("the network gives NaN or infinite logits: training has diverged; "
                              "lower the learning rate")
 
 def _check_asked(net, x, T, chunk, dtype, each):
     "Can this be asked of a network?"
-    if not isinstance(net, nn.Module): raise TypeError(f"net is a {type(net).__name__}; give a module, such as net(0)")
-    if next(net.parameters(), None) is None: raise ValueError("the network has no parameters; give one that learns")
+    check_module(net)
+    if next(net.parameters(), None) is None:
+        raise ValueError("the network has no parameters; give one that learns")
     for name, v in dict(T=T, chunk=chunk).items():
         if name == "T" or v is not None:
             if not isinstance(v, (Real, torch.Tensor)) or v < 1 or v != int(v):
@@ -37,10 +40,12 @@ def _check_asked(net, x, T, chunk, dtype, each):
                 raise ValueError(f"{name} is {v!r}; give {what}, a whole number")
     if dtype not in (torch.float32, torch.bfloat16, torch.float16, torch.float64):
         raise ValueError(f"dtype is {dtype!r}; give torch.float32 or torch.bfloat16")
-    if each is not None and not callable(each): raise ValueError(f"each is {each!r}; give a function, or leave it out")
+    if each is not None and not callable(each):
+        raise ValueError(f"each is {each!r}; give a function, or leave it out")
     if not torch.is_tensor(x) or x.ndim < 2: raise ValueError("give inputs as a tensor, [N, ...]")
     if not len(x): raise ValueError("no inputs to predict; give at least one")
 
+# %% ../nbs/01b_prediction.ipynb #1b83f111
 def mc_log_probs(
     net:nn.Module, # any network with dropout layers: inputs [B, ...] -> logits [B, C]; or a posterior
     x:torch.Tensor, # inputs, [N, ...]
@@ -95,7 +100,8 @@ def measure(
 )->dict: # accuracy, nll (nat), ece, brier
     "Accuracy, NLL, ECE (Guo et al. 2017) and Brier score of one prediction an input"
     y = _check_measured(log_probs, y)
-    if not isinstance(bins, Integral) or bins < 1: raise ValueError(f"bins is {bins!r}; give a whole number from 1")
+    if not isinstance(bins, Integral) or bins < 1:
+        raise ValueError(f"bins is {bins!r}; give a whole number from 1")
     probs = log_probs.exp()
     confidence, predicted = probs.max(-1)
     right = (predicted == y).float()

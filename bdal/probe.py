@@ -11,14 +11,15 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from .data import seeded
-from .model import ConsistentDropout, as_logits, evaluating, first_given, pass_once, plain_log_probs, sampling
+from .model import ConsistentDropout, as_logits, evaluating, pass_once, plain_log_probs, sampling
 
 # %% auto #0
 __all__ = ['dropout_of_call', 'Watch', 'check_passes', 'check_seen', 'check_same', 'Draws', 'check_chance', 'Shared',
            'shared_log_probs', 'shares']
 
 # %% ../nbs/deeper/probe.ipynb #312948c8
-_DROPOUTS = ("dropout", "native_dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
+_DROPOUTS = ("dropout", "native_dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
+             "feature_alpha_dropout",
              "feature_dropout", "dropout_", "alpha_dropout_", "feature_dropout_", "feature_alpha_dropout_")
 _ATTENTION = dict(multi_head_attention_forward=10, scaled_dot_product_attention=4) # where dropout_p stands
 _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
@@ -114,7 +115,7 @@ class Draws(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         found, name = func(*args, **(kwargs or {})), func.overloadpacket.__name__.rstrip("_")
-        if any(word in name for word in ("attention", "rnn", "lstm", "gru")): return found   # `Watch` knows these
+        if any(word in name for word in ("attention", "rnn", "lstm", "gru")): return found   # see `Watch`
         if torch.Tag.nondeterministic_seeded in func.tags:
             if name in _MASKS: self.masks |= {name} if _is_chance(func, name, args, kwargs or {}) else set()
             else: self.others.add(name); self.drawn.append(found)
@@ -126,7 +127,7 @@ class Draws(TorchDispatchMode):
 def _is_chance(func, name, args, kwargs):
     "May either happen, at these probabilities?"
     if name == "native_dropout" and args[2] is False: return False
-    own = name == "bernoulli" and func._overloadname in ("default", "out")   # the tensor holds the probabilities
+    own = name == "bernoulli" and func._overloadname in ("default", "out")   # the tensor holds probabilities
     p = torch.as_tensor(args[0] if own else kwargs.get("p", args[1] if len(args) > 1 else .5))
     return bool(((p > 0) & (p < 1)).any())
 
@@ -155,11 +156,12 @@ def check_chance(
         except Exception: return   # some networks want more than inputs when they train
     if draws.masks:
         raise ValueError(
-            f"{who} drops units by itself when it trains ({', '.join(sorted(draws.masks))}), and not when it is "
-            "sampled; use nn.Dropout layers in its place, or set its probability to 0"
+            f"{who} drops units by itself when it trains ({', '.join(sorted(draws.masks))}), and not when it "
+            "is sampled; use nn.Dropout layers in its place, or set its probability to 0"
         )
     others = sorted(draws.others) or ["numpy or Python"] * (before != after)
-    if not others and any((v - v[:1]).abs().max() > 1e-4 * (1 + v.abs().max()) for v in outs): others = ["its own"]
+    if not others and any((v - v[:1]).abs().max() > 1e-4 * (1 + v.abs().max()) for v in outs):
+        others = ["its own"]
     if others:
         warnings.warn(
             f"{who} draws random numbers when it trains, and not when it is sampled ({', '.join(others)}); "

@@ -102,7 +102,7 @@ def as_path(
     if "://" in str(path): raise ValueError(f"{path} is an address; give a path on this machine")
     try: (found := Path(path).expanduser()).exists()
     except (RuntimeError, OSError, ValueError) as e:
-        raise OSError(f"{path!s:.80} cannot be found ({e!s:.80}); give a whole path that can be a file's") from e
+        raise OSError(f"{path!s:.80} cannot be found ({e!s:.80}); give a whole path of a file") from e
     return found
 
 def split_torn(

@@ -238,8 +238,8 @@ def check_new(net_of_seed, net, seed, device):
     if learnt(again) & learnt(net):
         raise ValueError("net gives networks that share weights, so a round would not train from scratch; "
                          "make each layer that learns within the function")
-    begun = net.state_dict()
-    if not all(begun[k].equal(w) for k, w in again.state_dict().items() if torch.is_tensor(w) and not is_lazy(w)):
+    begun, now = net.state_dict(), again.state_dict()
+    if not all(begun[k].equal(w) for k, w in now.items() if torch.is_tensor(w) and not is_lazy(w)):
         raise ValueError(
             "net gives other weights when it is called again with the same seed, so a trial could not be "
             "replayed; draw them from torch's or numpy's global numbers, which are seeded"
@@ -264,7 +264,7 @@ def check_training(net, x, classes):
     try:
         with torch.no_grad(), seeded(0, "check"): out = net.train()(x.clone())
     except Exception as e:
-        raise ValueError(f"the network cannot be trained: it takes inputs {list(x.shape)}, and not when it trains ({e}); "
+        raise ValueError(f"the network takes inputs {list(x.shape)}, and not when it trains ({e}); "
                          f"let it give logits [B, {classes}] of inputs alone then, too") from e
     if not torch.is_tensor(out) or list(out.shape) != [len(x), classes]:
         what = getattr(out, "shape", type(out).__name__)
@@ -305,24 +305,27 @@ def take_step(net, x, classes, protocol, dtype):
     mc_log_probs(trained, x, 2, dtype=dtype)
 
 def rehearse(
-    net:nn.Module, # a new one, which nobody needs
+    net_of_seed, # function seed -> module
     x:torch.Tensor, # two inputs, [2, ...]
     classes:int, # C
     protocol:Protocol, # of the trial
     device="cpu", # where to compute
-)->torch.dtype: # the arithmetic that works: of "auto", float32 where the fast one does not
+)->tuple: # `signature` of the weights; and the arithmetic: of "auto", float32 where the fast one fails
     "One step of training, and samples: what would fail late fails now"
+    net = new_net(net_of_seed, protocol.seed, 0, device)
+    begun = signature(net)
+    with undisturbed(), seeded(0, "rehearsal"): net(x.to(device))   # lazy weights are drawn
     with seeded(0, "rehearsal"): check_augment(protocol.augment, x)
     make_consistent(net)
     fast = DTYPES[protocol.dtype] or auto_dtype(device)
     last = fast if DTYPES[protocol.dtype] else torch.float32
     for dtype in (fast, last):
-        try: take_step(net, x, classes, protocol, dtype); return dtype
+        try: take_step(net, x, classes, protocol, dtype); return begun, dtype
         except Exception as e:
             if dtype != last: continue
             if dtype == torch.float32 and isinstance(e, (ValueError, TypeError)): raise   # in words of ours
-            raise ValueError(f"the network cannot be trained and sampled in {str(dtype)[6:]} ({e}); give dtype='float32', "
-                             "or change it so that fit(net(0), x[:2], y[:2], steps=1) runs") from e
+            raise ValueError(f"the network cannot be trained in {str(dtype)[6:]} ({e}); give "
+                             "dtype='float32', or change it till fit(net(0), x[:2], y[:2], steps=1) runs") from e
     raise AssertionError
 
 # %% ../nbs/03_steps.ipynb #72b4c8e6
@@ -388,13 +391,14 @@ def net_in_words(
 def signature(
     net:nn.Module, # before training
 )->float: # nine digits; of other initial weights another one
-    "A weighted sum of the weights, as short as a hash; rounding, as on another machine, changes only its last digits"
+    "A weighted sum of the weights, as short as a hash; rounding changes only its last digits"
     total, at = 0., 0
     for w in net.state_dict().values():
         if not torch.is_tensor(w) or is_lazy(w) or not w.is_floating_point(): continue
         for part in w.detach().flatten().split(2**20):
             at += len(part)
-            total += float(part.double().cpu() @ torch.arange(at, at - len(part), -1, dtype=torch.float64).cos())
+            places = torch.arange(at, at - len(part), -1, dtype=torch.float64)
+            total += float(part.double().cpu() @ places.cos())
     return float(f"{total:.9g}")
 
 def needs_disagreement(
@@ -534,15 +538,13 @@ class Learner:
         warn_if_large(x=few, test=self.test and self.test.x[:1000])
         self.device, self.net_of_seed = as_device(device), net or partial(default_net, C, self.protocol.p, shape)
         example = check_net(self.net_of_seed, few[::-(-len(few)//8)], C, self.protocol, self.device)
-        fresh = new_net(self.net_of_seed, self.protocol.seed, 0, self.device)
-        begun, self.fast = signature(fresh), rehearse(fresh, few[:2], C, self.protocol, self.device)
+        begun, self.fast = rehearse(self.net_of_seed, few[:2], C, self.protocol, self.device)
         self.trained, self.earlier = Trained(), Trained() # networks of this round and of the last
         self.kappas, self.progress = dict[int, float](), Progress() # agreement, a round
         self.row, self.scores_N = dict[str, Any](), torch.tensor([]) # the open question, and its scores
         self.asking, self.begun_with = False, C # is a question being computed? C at the start
         self.answers = Answers(self.pool.known, C) # what was said so far
-        self.record.start(self._header(example, data, begun))
-        self._replay()
+        self.record.start(self._header(example, data, begun)); self._replay()
 
     def __getattr__(self, name):   # methods are told below; and what the pool owns was here in 0.1.0
         if name not in ("x", "classes", "labels_N"): raise AttributeError(f"a Learner has no {name!r}")

@@ -368,6 +368,7 @@ def cannot_thin(
     if any(isinstance(m, _NEIGHBOURS) and m.running_mean is None for m in net.modules()):
         return "it has a norm without running statistics"
     for layer in _layers(net):
-        if not isinstance(layer, ConsistentDropout) and any(isinstance(m, ConsistentDropout) for m in layer.modules()):
+        inside = [m for m in layer.modules() if m is not layer]
+        if any(isinstance(m, ConsistentDropout) for m in inside):
             return f"there is a dropout inside {type(layer).__name__}, which is not an nn.Sequential"
     return None

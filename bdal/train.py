@@ -14,7 +14,7 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 from .data import as_labels, seeded, stream, undisturbed
-from .model import as_logits, evaluating
+from .model import as_logits, check_module, evaluating
 
 # %% auto #0
 __all__ = ['LARGE', 'AUGMENT', 'auto_dtype', 'even_batches', 'fit_threads', 'using_threads', 'affine', 'elastic', 'optimizer',
@@ -131,7 +131,7 @@ def elastic(
 
 AUGMENT = dict(none=None, affine=affine, elastic=elastic)
 
-# %% ../nbs/01a_training.ipynb #d94e1b62
+# %% ../nbs/01a_training.ipynb #d94e1b70
 def optimizer(
     net:nn.Module, # to be trained
     lr:float, # largest learning rate
@@ -152,15 +152,16 @@ def finite_losses(
     first = int((~torch.isfinite(loss_S)).nonzero()[0])
     raise FloatingPointError(f"the loss is not finite from step {first} on; lower lr from {lr:g}")
 
+# %% ../nbs/01a_training.ipynb #d94e1b71
 def _check_net(net):
     "Has it parameters that AdamW can take?"
-    if not isinstance(net, nn.Module): raise TypeError(f"net is a {type(net).__name__}; give a module, such as net(0)")
+    check_module(net)
     if not any(w.requires_grad for w in net.parameters()):
         raise ValueError("no parameter of the network learns: it has none, or all are frozen; "
                          "call requires_grad_() on those that should, such as the last layer's")
     if any(w.is_complex() for w in net.parameters()):
-        raise ValueError("the network has complex parameters, which AdamW cannot take; give real ones, such as their "
-                         "real and imaginary parts")
+        raise ValueError("the network has complex parameters, which AdamW cannot take; give real ones, "
+                         "such as their real and imaginary parts")
 
 def _check_numbers(**given):
     "Whole numbers from 1, and rates"
@@ -171,7 +172,10 @@ def _check_numbers(**given):
             kind = f"a number {'from' if zero else 'above'} 0" if rate else "1 or more, a whole number"
             raise ValueError(f"{name} is {v!r}; give {kind}")
 
-def _check_fit(x, y, epochs, steps, dtype, augment):
+def _check_fit(net, x, y, epochs, steps, batch, lr, weight_decay, dtype, augment):
+    "The labels; an error for what cannot be trained"
+    _check_net(net)
+    _check_numbers(epochs=epochs, steps=steps, batch=batch, lr=lr, weight_decay=weight_decay)
     if (epochs is None) == (steps is None):
         raise ValueError(f"epochs is {epochs} and steps {steps}; give one of them")
     if not torch.is_tensor(x) or x.ndim < 2 or not torch.isfinite(x).all():
@@ -180,31 +184,35 @@ def _check_fit(x, y, epochs, steps, dtype, augment):
         raise ValueError(f"dtype is {dtype!r}; give torch.float32 or torch.bfloat16")
     if augment is not None and not callable(augment):
         raise ValueError(f"augment is {augment!r}; give a function x -> x, such as elastic")
-    y = y if torch.is_tensor(y) and y.ndim == 2 and y.is_floating_point() else as_labels(y)   # or shares of classes
+    shares = torch.is_tensor(y) and y.ndim == 2 and y.is_floating_point()   # of classes, [n, C]
+    y = y if shares else as_labels(y)
     if not len(x) or len(x) != len(y):
         raise ValueError(f"{len(x)} inputs and {len(y)} labels; give one label an input, and at least one")
     return y
 
-def _logits(net, x_B):
+# %% ../nbs/01a_training.ipynb #d94e1b62
+def _logits(net, x_B, first, y):
     "Of a step; an error, if the network cannot take the inputs"
     try: out = net(x_B)
     except (RuntimeError, ValueError, IndexError, TypeError) as e:
         one = len(x_B) == 1 and "more than 1 value" in str(e)
-        cure = "give batch from 3, so that none holds a single input" if one else "give inputs that it was made for"
-        raise ValueError(f"the network cannot be trained on {list(x_B.shape)}, {x_B.dtype} ({e}); {cure}") from e
+        cure = "batch from 3, so that none holds a single input" if one else "inputs that it was made for"
+        what = f"{list(x_B.shape)}, {x_B.dtype}"
+        raise ValueError(f"the network cannot be trained on {what} ({e}); give {cure}") from e
+    if first: _check_classes(as_logits(out), y)
     return as_logits(out)
 
 def _changed(augment, x_B):
     "Inputs, changed a little; an error for those that cannot be"
     try: return augment(x_B)
     except Exception as e:
-        raise ValueError(f"augment cannot take inputs of shape {list(x_B.shape[1:])} ({e}); leave it out, or give "
+        raise ValueError(f"augment cannot take inputs {list(x_B.shape)} ({e}); leave it out, or give "
                          "a function that takes such") from e
 
 def _check_classes(logits, y):
     "Has the network the classes of all labels?"
     if logits.ndim != 2 or y.ndim == 1 and not (0 <= y.min() and y.max() < logits.shape[1]):
-        raise ValueError(f"the network gives {list(logits.shape)}, and labels go from {y.min()} to {y.max()}; "
+        raise ValueError(f"the network gives {list(logits.shape)}, labels go from {y.min()} to {y.max()}; "
                          "let it give logits [B, C], and give labels from 0 to C - 1")
 
 # %% ../nbs/01a_training.ipynb #248cca60
@@ -226,9 +234,7 @@ def fit(
 )->torch.Tensor: # the loss of each step, nat, float32 [steps]
     "Train a classifier by cross-entropy"
     from tqdm import tqdm
-    _check_net(net)
-    _check_numbers(epochs=epochs, steps=steps, batch=batch, lr=lr, weight_decay=weight_decay)
-    y = _check_fit(x, y, epochs, steps, dtype, augment)
+    y = _check_fit(net, x, y, epochs, steps, batch, lr, weight_decay, dtype, augment)
     device, per_epoch = next(net.parameters()).device, -(-len(x) // batch)
     dtype, total = dtype or auto_dtype(device), steps or (epochs or 0)*per_epoch
     layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
@@ -243,9 +249,7 @@ def fit(
             x_B = _changed(augment, x[idx]) if augment else x[idx]
             # no cache: within an autocast of yours, it would keep the weights of the first step
             with torch.autocast(device.type, dtype, dtype != torch.float32, cache_enabled=False):
-                logits = _logits(net, x_B.contiguous(**layout))
-                if step == 1: _check_classes(logits, y)
-                loss = F.cross_entropy(logits, y[idx])
+                loss = F.cross_entropy(_logits(net, x_B.contiguous(**layout), step == 1, y), y[idx])
             opt.zero_grad(); loss.backward(); opt.step()
             if rate: rate.step()
             losses.append(loss.detach())

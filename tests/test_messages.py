@@ -242,6 +242,7 @@ TAKEN = {
     "layers called by names, features": lambda: learner(net=named, selector="k_center").ask(),
     "batch norm, batch of 3": lambda: learner(net=normed, batch=3).ask(),
     "an operation without bfloat16": lambda: learner(net=bilinear).ask(),
+    "lazy layers": lambda: learner(net=lambda s: nn.Sequential(nn.LazyLinear(16), nn.LazyBatchNorm1d(), nn.Dropout(0.5), nn.LazyLinear(2))).ask(),
     "skipped twice": lambda: learner().skip([20, 20]),
     "labels a list, in fit and evaluate": lambda: (fit(mlp(0), X, Y.tolist(), steps=1), evaluate(mlp(0), X, Y.tolist(), 2)),
     "shares of classes in fit": lambda: fit(mlp(0), X, torch.full((40, 2), 0.5), steps=1),
