@@ -950,7 +950,8 @@ def run_trial(
 )->Record:
     "One active-learning trial with the data set as oracle"
     check_names(kwargs)
-    if not hasattr(data, "start_among"): raise TypeError(f"data is a {type(data).__name__}; give Data, such as mnist()")
+    if not hasattr(data, "start_among"):
+        raise TypeError(f"data is a {type(data).__name__}; give Data, such as mnist()")
     learner = Learner(
         data.x,
         score,
