@@ -203,8 +203,12 @@ def new_net(
         return net_of_seed(derive_seed(seed, "weights", round)).to(device)
 
 # %% ../nbs/03_steps.ipynb #1214a303
-def cannot_take(x, error):
+def cannot_take(x, error, net=None):
     "Why a network cannot take inputs, and what to do"
+    if isinstance(net, type) and "seed" not in inspect.signature(net).parameters:
+        name = net.__name__
+        return (f"net is the class {name}, and is called with a seed, which fails ({error}); "
+                f"give a function of the seed, such as lambda seed: {name}()")
     last = x.ndim == 4 and x.shape[3] in (1, 3, 4) and min(x.shape[1:3]) > 4
     cure = ("channels come first: np.moveaxis(x, -1, 1)" if last
             else "net is a function seed -> module for such inputs")
@@ -343,7 +347,7 @@ def check_net(
         try:
             net = new_net(net_of_seed, protocol.seed, 0, device).eval()
             with torch.no_grad(): out = net(x[:1].clone().to(device))
-        except Exception as e: raise ValueError(cannot_take(x, e)) from e
+        except Exception as e: raise ValueError(cannot_take(x, e, net_of_seed)) from e
         if list(as_logits(out).shape) != [1, classes]:
             raise ValueError(
                 f"the network gives {list(out.shape)} for one input; give logits, [1, {classes}]: one a class"
@@ -908,7 +912,8 @@ def tell(self:Learner,
 # %% ../nbs/03_steps.ipynb #4fa0c6d2
 @patch
 def __repr__(self: Learner):
-    return f"Learner, {self.protocol.score}, round {len(self.record.rounds)}. {self.pool}"
+    more = f"; {n} more answers in this round" if (n := len(self.waiting())) else ""
+    return f"Learner, {self.protocol.score}, round {len(self.record.rounds)}. {self.pool}{more}"
 
 @patch
 def _repr_html_(self:Learner):
