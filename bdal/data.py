@@ -758,7 +758,8 @@ def as_labels(
     kind = found.dtype.kind
     whole = kind in "iu" or kind == "f" and ((abs(found) < 2**53) & (np.trunc(found) == found)).all()
     if found.size and (not whole or found.max() >= 2**63):
-        raise ValueError(f"labels are {found.ravel()[:5].tolist()}; give class numbers, counted from 0")
+        raise ValueError(f"labels are {found.ravel()[:5].tolist()}; "
+                         "give class numbers, counted from 0, as by names.index(label)")
     return torch.as_tensor(found.astype(np.int64)).flatten()
 
 def as_indices(
