@@ -210,6 +210,7 @@ def cannot_take(x, error, net=None):
         return (f"net is the class {name}, and is called with a seed, which fails ({error}); "
                 f"give a function of the seed, such as lambda seed: {name}()")
     last = x.ndim == 4 and x.shape[3] in (1, 3, 4) and min(x.shape[1:3]) > 4
+    if "; give " in str(error) and not last: return str(error)   # an error of ours, which says what to do
     cure = ("channels come first: np.moveaxis(x, -1, 1)" if last
             else "net is a function seed -> module for such inputs")
     if x.ndim == 4 and x.shape[1] == 1:
