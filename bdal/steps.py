@@ -31,7 +31,7 @@ from .record import FORMAT, PROTOCOL, Record, as_path, header, last_accuracy, tr
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_same', 'alone', 'check_training', 'nudged', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load', 'check_heads']
+__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'nudged', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load', 'check_heads']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -258,6 +258,21 @@ def check_same(net, x, out):
             "same seed; draw all that it has from torch's or numpy's global numbers, which are seeded"
         )
 
+def check_training(net, x, classes):
+    "Can it be trained? Some networks give more than logits then"
+    if any(getattr(m, "sparse", False) is True for m in net.modules()):
+        raise ValueError("the network has sparse gradients, which AdamW cannot take; give sparse=False")
+    try:
+        with torch.no_grad(), seeded(0, "check"): out = net.train()(x.clone())
+    except Exception as e:
+        raise ValueError(f"the network takes inputs {list(x.shape)}, and not when it trains ({e}); "
+                         f"let it give logits [B, {classes}] of inputs alone then, too") from e
+    if not torch.is_tensor(out) or list(out.shape) != [len(x), classes]:
+        what = getattr(out, "shape", type(out).__name__)
+        raise ValueError(f"the network gives {what} when it trains; "
+                         f"let it give logits, [B, {classes}], such as by aux_logits=False")
+
+# %% ../nbs/03_steps.ipynb #72b4c8d2
 @contextmanager
 def alone(
     other:nn.Module, # a network that nobody trains within the block
@@ -273,19 +288,18 @@ def alone(
             "give each a copy.deepcopy of what they share, or keep that in eval mode"
         )
 
-def check_training(net, x, classes):
-    "Can it be trained? Some networks give more than logits then"
-    if any(getattr(m, "sparse", False) is True for m in net.modules()):
-        raise ValueError("the network has sparse gradients, which AdamW cannot take; give sparse=False")
-    try:
-        with torch.no_grad(), seeded(0, "check"): out = net.train()(x.clone())
-    except Exception as e:
-        raise ValueError(f"the network takes inputs {list(x.shape)}, and not when it trains ({e}); "
-                         f"let it give logits [B, {classes}] of inputs alone then, too") from e
-    if not torch.is_tensor(out) or list(out.shape) != [len(x), classes]:
-        what = getattr(out, "shape", type(out).__name__)
-        raise ValueError(f"the network gives {what} when it trains; "
-                         f"let it give logits, [B, {classes}], such as by aux_logits=False")
+def check_logits(out, classes):
+    "Is it one finite number a class?"
+    if list(as_logits(out).shape) != [1, classes]:
+        raise ValueError(
+            f"the network gives {list(out.shape)} for one input; give logits, [1, {classes}]: one a class"
+        )
+    if not torch.isfinite(out).all():
+        raise ValueError("the network gives NaN or infinite logits before it has learnt anything; "
+                         "give a finite number, such as -1e4, for a class that cannot be")
+    if classes > 1 and (out >= 0).all() and abs(float(out.sum()) - 1) < 1e-4:
+        warnings.warn("the network gives probabilities, and is trained as if they were logits; "
+                      "leave its softmax out, or use nn.LogSoftmax")
 
 # %% ../nbs/03_steps.ipynb #72b4c8e5
 def nudged(net):
@@ -372,13 +386,7 @@ def check_net(
         try:
             with torch.no_grad(), seeded(0, "check"): out = net(x[:1].clone().to(device))   # lazy weights are drawn
         except Exception as e: raise ValueError(cannot_take(x, e)) from e
-        if list(as_logits(out).shape) != [1, classes]:
-            raise ValueError(
-                f"the network gives {list(out.shape)} for one input; give logits, [1, {classes}]: one a class"
-            )
-        if not torch.isfinite(out).all():
-            raise ValueError("the network gives NaN or infinite logits before it has learnt anything; "
-                             "give a finite number, such as -1e4, for a class that cannot be")
+        check_logits(out, classes)
         again = check_new(net_of_seed, net, protocol.seed, device)
         check_sampling(net, x, protocol, device)
         check_same(again, x[:1].to(device), out)
