@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 from .data import Data, bdal_home, seeded, take, undisturbed, write_whole
-from .model import ConsistentDropout
-from .train import laid_out
+from .model import ConsistentDropout, laid_out
 
 # %% auto #0
 __all__ = ['weights_file', 'Trunk', 'weights_hash', 'apply_trunk', 'features', 'Scaled', 'bayesian_head', 'head']

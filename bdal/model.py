@@ -13,7 +13,7 @@ from .data import seeded, stream
 # %% auto #0
 __all__ = ['draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'make_consistent', 'check_module',
            'check_has_dropout', 'consistent', 'tidy', 'consistent_for_now', 'first_given', 'pass_once', 'as_logits',
-           'n_early', 'evaluating', 'sampling', 'split_front', 'plain_log_probs']
+           'laid_out', 'n_early', 'evaluating', 'sampling', 'split_front', 'plain_log_probs']
 
 # %% ../nbs/01_model.ipynb #d4e82e56
 def draw_masks(
@@ -98,6 +98,7 @@ def make_consistent(
     for module, name, child in exchanged: module._modules[name] = _ours(child)(child.p)
     return exchanged
 
+# %% ../nbs/01_model.ipynb #644642f1
 def check_module(net):
     "Is it a network, and not what makes one?"
     if isinstance(net, nn.Module): return
@@ -194,6 +195,19 @@ def as_logits(
     if torch.is_tensor(out): return out.float()
     raise TypeError(f"the network gives a {type(out).__name__}; let it give logits, [B, C]: a tensor, "
                     "such as the first of a tuple, or .logits")
+
+# %% ../nbs/01_model.ipynb #ec1d7d91
+def laid_out(
+    net:nn.Module, # any
+    x_B:torch.Tensor, # inputs, [B, ...]
+    layout:dict, # of the memory, changed in place where the network cannot take it
+): # what the network gives
+    "Images have their channels last, which is faster; a network with `view` in it may not take them so"
+    try: return net(x_B.contiguous(**layout))
+    except RuntimeError as e:
+        if not layout or "view size is not compatible" not in str(e): raise
+    layout["memory_format"] = torch.contiguous_format
+    return net.to(**layout)(x_B.clone(**layout))   # with one channel, contiguous() would leave it
 
 # %% ../nbs/01_model.ipynb #ec1d7da0
 def n_early(

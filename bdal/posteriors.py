@@ -9,8 +9,7 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from .data import stream, take, undisturbed
-from .model import evaluating, first_given
-from .train import laid_out
+from .model import evaluating, first_given, laid_out
 
 # %% auto #0
 __all__ = ['MOST_WEIGHTS', 'as_posterior', 'last_linear', 'passes', 'features', 'Ensemble', 'gauss_newton', 'check_laplace',

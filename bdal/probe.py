@@ -14,7 +14,7 @@ from .data import seeded
 from .model import ConsistentDropout, as_logits, evaluating, pass_once, plain_log_probs, sampling
 
 # %% auto #0
-__all__ = ['dropout_of_call', 'Watch', 'check_passes', 'check_seen', 'when_training', 'check_called', 'check_same', 'Draws',
+__all__ = ['dropout_of_call', 'Watch', 'check_passes', 'check_seen', 'check_same', 'when_training', 'check_called', 'Draws',
            'check_chance', 'Shared', 'shared_log_probs', 'shares']
 
 # %% ../nbs/deeper/probe.ipynb #312948c8
@@ -88,6 +88,17 @@ def check_seen(net, seen):
             "F.dropout, and set the dropout inside attention or recurrent layers to 0"
         )
 
+def check_same(net, one, same, beside):
+    "An error for what depends on more than the masks and the input"
+    scale, who = 1 + one.abs().max(), type(net).__name__
+    if (one - same).abs().max() > 1e-4*scale:
+        raise ValueError(f"{who} gives another answer when it is asked twice: it draws random numbers; "
+                         "use nn.Dropout layers for chance")
+    if (one - beside).abs().max() > 1e-3*scale:
+        raise ValueError(f"{who} gives an input another answer beside other inputs; use nn.BatchNorm with "
+                         "track_running_stats=True, or another norm")
+
+# %% ../nbs/deeper/probe.ipynb #111ec961
 def when_training(net, x):
     "Names of the dropout layers that a pass in training mode calls; none: it cannot be made"
     try: net = copy.deepcopy(net)   # which may count its passes
@@ -115,19 +126,9 @@ def check_called(net, x, called):
         idle = [n for n in idle if seen is None or n in seen]
     if idle:
         raise ValueError(
-            f"{type(net).__name__} does not call its dropout {', '.join(idle)} when it is not training, so it cannot sample; "
-            "call the layer always, or take it out"
+            f"{type(net).__name__} does not call its dropout {', '.join(idle)} when it is not training, "
+            "so it cannot sample; call the layer always, or take it out"
         )
-
-def check_same(net, one, same, beside):
-    "An error for what depends on more than the masks and the input"
-    scale, who = 1 + one.abs().max(), type(net).__name__
-    if (one - same).abs().max() > 1e-4*scale:
-        raise ValueError(f"{who} gives another answer when it is asked twice: it draws random numbers; "
-                         "use nn.Dropout layers for chance")
-    if (one - beside).abs().max() > 1e-3*scale:
-        raise ValueError(f"{who} gives an input another answer beside other inputs; use nn.BatchNorm with "
-                         "track_running_stats=True, or another norm")
 
 # %% ../nbs/deeper/probe.ipynb #3b4259c2
 _MASKS = ("bernoulli", "native_dropout", "_fused_dropout")

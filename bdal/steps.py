@@ -303,7 +303,7 @@ def check_logits(out, classes):
 
 # %% ../nbs/03_steps.ipynb #72b4c8e5
 def nudged(net):
-    "Its weights, moved a little: a layer that begins with zeros, as the head of a transformer, would hide dropout"
+    "Its weights, moved a little: a head that begins with zeros, as a transformer's, would hide dropout"
     with torch.no_grad(), seeded(0, "nudge"):
         for w in net.parameters():
             if w.requires_grad: w.add_(torch.randn_like(w), alpha=.01)
@@ -384,7 +384,7 @@ def check_net(
             raise ValueError(f"net makes no network of a seed ({e}); give a function seed -> module, "
                              "such as lambda seed: MyNet()") from e
         try:
-            with torch.no_grad(), seeded(0, "check"): out = net(x[:1].clone().to(device))   # lazy weights are drawn
+            with torch.no_grad(), seeded(0, "check"): out = net(x[:1].clone().to(device))
         except Exception as e: raise ValueError(cannot_take(x, e)) from e
         check_logits(out, classes)
         again = check_new(net_of_seed, net, protocol.seed, device)

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 from torch.nn.utils.parametrize import is_parametrized
-from .model import ConsistentDropout, ConsistentDropout2d, pass_once, sampling
-from .train import laid_out, using_threads
+from .model import ConsistentDropout, ConsistentDropout2d, laid_out, pass_once, sampling
+from .train import using_threads
 
 # %% auto #0
 __all__ = ['POINTWISE', 'POOLING', 'NORMS', 'HOMOGENEOUS', 'kept', 'thin', 'survives', 'thins_all', 'computes',
@@ -343,7 +343,8 @@ def thinned_log_probs(
     layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
     def run(x_B):
         with torch.inference_mode():
-            h = laid_out(front, x_B.to(device, dtype, copy=True, **layout), layout).movedim(0, -1).contiguous()
+            h = laid_out(front, x_B.to(device, dtype, copy=True, **layout), layout)
+            h = h.movedim(0, -1).contiguous()
             for step in steps: h = step(h)
             log_probs = h.float().log_softmax(1).permute(2, 0, 1).contiguous()   # inputs last is faster
             return each(log_probs) if each else log_probs

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 from .data import as_labels, seeded, stream, undisturbed
-from .model import as_logits, check_module, evaluating
+from .model import as_logits, check_module, evaluating, laid_out
 
 # %% auto #0
 __all__ = ['LARGE', 'AUGMENT', 'auto_dtype', 'even_batches', 'fit_threads', 'using_threads', 'affine', 'elastic', 'optimizer',
-           'finite_losses', 'laid_out', 'fit']
+           'finite_losses', 'fit']
 
 # %% ../nbs/01a_training.ipynb #676324c8
 def auto_dtype(
@@ -191,18 +191,6 @@ def _check_fit(net, x, y, epochs, steps, batch, lr, weight_decay, dtype, augment
     return y
 
 # %% ../nbs/01a_training.ipynb #d94e1b62
-def laid_out(
-    net:nn.Module, # any
-    x_B:torch.Tensor, # inputs, [B, ...]
-    layout:dict, # of the memory, changed in place where the network cannot take it
-): # what the network gives
-    "Images have their channels last, which is faster; a network with `view` in it may not take them so"
-    try: return net(x_B.contiguous(**layout))
-    except RuntimeError as e:
-        if not layout or "view size is not compatible" not in str(e): raise
-    layout["memory_format"] = torch.contiguous_format
-    return net.to(**layout)(x_B.contiguous())
-
 def _logits(net, x_B, layout, first, y):
     "Of a step; an error, if the network cannot take the inputs"
     try: out = laid_out(net, x_B, layout)
