@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 from .data import Data, bdal_home, seeded, take, undisturbed, write_whole
-from .model import ConsistentDropout
+from .model import ConsistentDropout, laid_out
 
 # %% auto #0
 __all__ = ['weights_file', 'Trunk', 'weights_hash', 'apply_trunk', 'features', 'Scaled', 'bayesian_head', 'head']
@@ -82,10 +82,11 @@ def apply_trunk(
     "The features of inputs, a chunk at a time"
     out, params = [], [*trunk.parameters()]
     device = params[0].device if params else torch.device("cpu")
-    trunk.eval().to(memory_format=torch.channels_last if x.ndim == 4 else torch.preserve_format)
+    layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
+    trunk.eval().to(**layout)
     with undisturbed():
         for idx in torch.arange(len(x)).split(chunk):
-            f = trunk(take(x, idx).to(device)).float().cpu()
+            f = laid_out(trunk, take(x, idx).to(device), layout).float().cpu()
             out.append(f.mean((2, 3)) if f.ndim == 4 else f.flatten(1))
     return torch.cat(out)
 

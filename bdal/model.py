@@ -13,7 +13,7 @@ from .data import seeded, stream
 # %% auto #0
 __all__ = ['draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'make_consistent', 'check_module',
            'check_has_dropout', 'consistent', 'tidy', 'consistent_for_now', 'first_given', 'pass_once', 'as_logits',
-           'n_early', 'evaluating', 'sampling', 'split_front', 'plain_log_probs']
+           'laid_out', 'n_early', 'evaluating', 'sampling', 'split_front', 'plain_log_probs']
 
 # %% ../nbs/01_model.ipynb #d4e82e56
 def draw_masks(
@@ -82,6 +82,11 @@ def bayesian_cnn(
 _OURS:dict[type, type] = {nn.Dropout: ConsistentDropout, nn.Dropout1d: ConsistentDropout2d,
                           nn.Dropout2d: ConsistentDropout2d, nn.Dropout3d: ConsistentDropout2d}
 
+def _ours(layer):
+    "Our layer for torch's, and for a class that only inherits from it; none: it is neither"
+    return next((ours for kind, ours in _OURS.items()
+                 if isinstance(layer, kind) and type(layer).forward is kind.forward), None)
+
 def make_consistent(
     net:nn.Module, # a network with dropout layers, changed in place; one that is a dropout layer itself stays
 )->list: # what was exchanged: (module, name, torch's layer)
@@ -89,10 +94,11 @@ def make_consistent(
     exchanged = list[tuple]()
     for module in list(net.modules()):
         for name, child in module._modules.items():   # named_children() leaves out what stands in two places
-            if cls := _OURS.get(type(child)): exchanged.append((module, name, child))
-    for module, name, child in exchanged: module._modules[name] = _OURS[type(child)](child.p)
+            if _ours(child): exchanged.append((module, name, child))
+    for module, name, child in exchanged: module._modules[name] = _ours(child)(child.p)
     return exchanged
 
+# %% ../nbs/01_model.ipynb #644642f1
 def check_module(net):
     "Is it a network, and not what makes one?"
     if isinstance(net, nn.Module): return
@@ -103,7 +109,7 @@ def check_has_dropout(
 )->None:
     "Is there a dropout layer that can sample?"
     check_module(net)
-    if not {type(m) for m in net.modules()} & {*_OURS, ConsistentDropout, ConsistentDropout2d}:
+    if not any(_ours(m) or type(m) in (ConsistentDropout, ConsistentDropout2d) for m in net.modules()):
         raise ValueError(f"{type(net).__name__} has no dropout layer, so all its samples would be equal; "
                          "add nn.Dropout or nn.Dropout2d as a module")
     if any(getattr(m, "p", 0) >= 1 for m in net.modules() if isinstance(m, (*_OURS, ConsistentDropout))):
@@ -114,7 +120,7 @@ def consistent(
 )->nn.Module: # `net` itself where its dropout is consistent already; else a copy
     "The same network with consistent dropout"
     check_has_dropout(net)
-    if not {type(m) for m in net.modules()} & _OURS.keys(): return net
+    if not any(map(_ours, net.modules())): return net
     try: copied = nn.Sequential(copy.deepcopy(net))
     except RuntimeError as e:   # weight_norm and the like keep what cannot be copied
         raise ValueError(f"{type(net).__name__} cannot be copied ({e}); "
@@ -189,6 +195,19 @@ def as_logits(
     if torch.is_tensor(out): return out.float()
     raise TypeError(f"the network gives a {type(out).__name__}; let it give logits, [B, C]: a tensor, "
                     "such as the first of a tuple, or .logits")
+
+# %% ../nbs/01_model.ipynb #ec1d7d91
+def laid_out(
+    net:nn.Module, # any
+    x_B:torch.Tensor, # inputs, [B, ...]
+    layout:dict, # of the memory, changed in place where the network cannot take it
+): # what the network gives
+    "Images have their channels last, which is faster; a network with `view` in it may not take them so"
+    try: return net(x_B.contiguous(**layout))
+    except RuntimeError as e:
+        if not layout or "view size is not compatible" not in str(e): raise
+    layout["memory_format"] = torch.contiguous_format
+    return net.to(**layout)(x_B.clone(**layout))   # with one channel, contiguous() would leave it
 
 # %% ../nbs/01_model.ipynb #ec1d7da0
 def n_early(

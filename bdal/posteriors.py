@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from .data import stream, take, undisturbed
-from .model import evaluating, first_given
+from .model import evaluating, first_given, laid_out
 
 # %% auto #0
 __all__ = ['MOST_WEIGHTS', 'as_posterior', 'last_linear', 'passes', 'features', 'Ensemble', 'gauss_newton', 'check_laplace',
@@ -64,7 +64,7 @@ def _passes(net, x, chunk, dtype, each):
         for x_B in x.split(chunk or 256):
             read.clear()
             with torch.autocast(device.type, dtype, dtype != torch.float32):
-                logits = net(x_B.to(device, copy=True, **layout))
+                logits = laid_out(net, x_B.to(device, copy=True, **layout), layout)
             out.append(each(read[-1].float() if read else None, logits.float()))
     finally:
         for hook in hooks: hook.remove()

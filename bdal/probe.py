@@ -14,8 +14,8 @@ from .data import seeded
 from .model import ConsistentDropout, as_logits, evaluating, pass_once, plain_log_probs, sampling
 
 # %% auto #0
-__all__ = ['dropout_of_call', 'Watch', 'check_passes', 'check_seen', 'check_same', 'Draws', 'check_chance', 'Shared',
-           'shared_log_probs', 'shares']
+__all__ = ['dropout_of_call', 'Watch', 'check_passes', 'check_seen', 'check_same', 'when_training', 'check_called', 'Draws',
+           'check_chance', 'Shared', 'shared_log_probs', 'shares']
 
 # %% ../nbs/deeper/probe.ipynb #312948c8
 _DROPOUTS = ("dropout", "native_dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
@@ -64,18 +64,19 @@ def check_passes(
         with torch.no_grad(), sampling(net, 2) as switch:
             switch(0)
             with Watch() as watch: one = pass_once(net, x[:1])[0]
-            check_seen(net, watch.seen, called)
+            check_seen(net, watch.seen)
             as_logits(one)
             same, beside = pass_once(net, x[:1])[0], pass_once(net, x)[0][:1]
             switch(1)
             other = pass_once(net, x[:1])[0]
     finally:
         for hook in hooks: hook.remove()
+    check_called(net, x[:1], called)
     check_same(net, one, same, beside)
     return torch.cat([one, other])
 
 # %% ../nbs/deeper/probe.ipynb #111ec968
-def check_seen(net, seen, called):
+def check_seen(net, seen):
     "An error for dropout that is not ours"
     who = type(net).__name__
     if on := sorted({name for name, is_on in seen if is_on}):
@@ -85,11 +86,6 @@ def check_seen(net, seen, called):
         raise ValueError(
             f"{who} has dropout that does not sample ({', '.join(off)}); use nn.Dropout layers in place of "
             "F.dropout, and set the dropout inside attention or recurrent layers to 0"
-        )
-    if idle := [n for n, m in net.named_modules() if isinstance(m, ConsistentDropout) and m.p and m not in called]:
-        raise ValueError(
-            f"{who} does not call its dropout {', '.join(idle)} when it is not training, so it cannot sample; "
-            "call the layer always, or take it out"
         )
 
 def check_same(net, one, same, beside):
@@ -101,6 +97,38 @@ def check_same(net, one, same, beside):
     if (one - beside).abs().max() > 1e-3*scale:
         raise ValueError(f"{who} gives an input another answer beside other inputs; use nn.BatchNorm with "
                          "track_running_stats=True, or another norm")
+
+# %% ../nbs/deeper/probe.ipynb #111ec961
+def when_training(net, x):
+    "Names of the dropout layers that a pass in training mode calls; none: it cannot be made"
+    try: net = copy.deepcopy(net)   # which may count its passes
+    except Exception: pass   # a few cannot be copied
+    names, seen = {m: n for n, m in net.named_modules() if isinstance(m, ConsistentDropout)}, set[str]()
+    def note(m, args, kwargs): seen.add(names[m])
+    hooks = [m.register_forward_pre_hook(note, with_kwargs=True) for m in names]
+    try:
+        with torch.no_grad(), evaluating(net), seeded(0, "probe"):
+            net.train()
+            for m in net.modules():
+                if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()   # of one input, it would fail
+            net(x.clone())
+    except Exception: return None
+    finally:
+        for hook in hooks: hook.remove()
+    return seen
+
+def check_called(net, x, called):
+    "An error for dropout that only training calls. A layer left over, or a branch not taken, does no harm"
+    drops = {n: m for n, m in net.named_modules() if isinstance(m, ConsistentDropout) and m.p}
+    idle = [n for n, m in drops.items() if m not in called]
+    if 0 < len(idle) < len(drops):
+        seen = when_training(net, x)
+        idle = [n for n in idle if seen is None or n in seen]
+    if idle:
+        raise ValueError(
+            f"{type(net).__name__} does not call its dropout {', '.join(idle)} when it is not training, "
+            "so it cannot sample; call the layer always, or take it out"
+        )
 
 # %% ../nbs/deeper/probe.ipynb #3b4259c2
 _MASKS = ("bernoulli", "native_dropout", "_fused_dropout")
@@ -245,5 +273,5 @@ def shares(
 )->bool:
     "Is sharing exact for this network?"
     try: found = [f(net, x, 3, seed, late=late) for f in (plain_log_probs, shared_log_probs)]
-    except (IndexError, RuntimeError, TypeError): return False
+    except (IndexError, RuntimeError, TypeError, ValueError): return False
     return bool((found[0].exp() - found[1].exp()).abs().max() < 1e-5)

@@ -5,6 +5,7 @@
 # %% ../nbs/03_steps.ipynb #96b71103
 from __future__ import annotations
 import copy, csv, getpass, hashlib, inspect, io, math, re, time, warnings
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -30,7 +31,7 @@ from .record import FORMAT, PROTOCOL, Record, as_path, header, last_accuracy, tr
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load', 'check_heads']
+__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'nudged', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load', 'check_heads']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -276,13 +277,51 @@ def check_training(net, x, classes):
         raise ValueError(f"the network gives {what} when it trains; "
                          f"let it give logits, [B, {classes}], such as by aux_logits=False")
 
+# %% ../nbs/03_steps.ipynb #72b4c8d2
+@contextmanager
+def alone(
+    other:nn.Module, # a network that nobody trains within the block
+):
+    "An error where it changes all the same; then it is as before"
+    before = {n: b.clone() for n, b in other.named_buffers()}
+    yield
+    changed = [n for n, b in other.named_buffers() if not torch.equal(b, before[n])]
+    for n in changed: other.get_buffer(n).copy_(before[n])
+    if changed:
+        raise ValueError(
+            f"net gives networks that share {', '.join(changed)[:80]}, which change when one is trained; "
+            "give each a copy.deepcopy of what they share, or keep that in eval mode"
+        )
+
+def check_logits(out, classes):
+    "Is it one finite number a class?"
+    if list(as_logits(out).shape) != [1, classes]:
+        raise ValueError(
+            f"the network gives {list(out.shape)} for one input; give logits, [1, {classes}]: one a class"
+        )
+    if not torch.isfinite(out).all():
+        raise ValueError("the network gives NaN or infinite logits before it has learnt anything; "
+                         "give a finite number, such as -1e4, for a class that cannot be")
+    if classes > 1 and (out >= 0).all() and abs(float(out.sum()) - 1) < 1e-4:
+        warnings.warn("the network gives probabilities, and is trained as if they were logits; "
+                      "leave its softmax out, or use nn.LogSoftmax")
+
 # %% ../nbs/03_steps.ipynb #72b4c8e5
+def nudged(net):
+    "Its weights, moved a little: a head that begins with zeros, as a transformer's, would hide dropout"
+    with torch.no_grad(), seeded(0, "nudge"):
+        for w in net.parameters():
+            if w.requires_grad: w.add_(torch.randn_like(w), alpha=.01)
+    return net
+
 def check_sampling(net, x, protocol, device):
     "Can it be sampled, as the posterior says, and has it what score and selector need?"
     kind, networks = as_posterior(protocol.posterior)
     T, disagree = protocol.T, True
     if kind == "dropout":
-        with consistent_for_now(net) as sampled: one, other = check_passes(sampled, x.to(device))
+        with consistent_for_now(net) as sampled:
+            one, other = check_passes(sampled, x.to(device))
+            if one.equal(other): one, other = check_passes(nudged(sampled), x.to(device))
         disagree = not one.equal(other)
     if kind == "ensemble": T = networks
     if kind == "laplace": check_laplace(net, x)
@@ -345,21 +384,18 @@ def check_net(
     if isinstance(net_of_seed, nn.Module):
         raise TypeError("net is a module; give a function seed -> module, since each round trains a new one")
     with undisturbed(grad=True):
+        try: net = new_net(net_of_seed, protocol.seed, 0, device).eval()
+        except Exception as e:
+            raise ValueError(f"net makes no network of a seed ({e}); give a function seed -> module, "
+                             "such as lambda seed: MyNet()") from e
         try:
-            net = new_net(net_of_seed, protocol.seed, 0, device).eval()
-            with torch.no_grad(): out = net(x[:1].clone().to(device))
+            with torch.no_grad(), seeded(0, "check"): out = net(x[:1].clone().to(device))
         except Exception as e: raise ValueError(cannot_take(x, e, net_of_seed)) from e
-        if list(as_logits(out).shape) != [1, classes]:
-            raise ValueError(
-                f"the network gives {list(out.shape)} for one input; give logits, [1, {classes}]: one a class"
-            )
-        if not torch.isfinite(out).all():
-            raise ValueError("the network gives NaN or infinite logits before it has learnt anything; "
-                             "give a finite number, such as -1e4, for a class that cannot be")
+        check_logits(out, classes)
         again = check_new(net_of_seed, net, protocol.seed, device)
         check_sampling(net, x, protocol, device)
         check_same(again, x[:1].to(device), out)
-        check_training(again, x.to(device), classes)
+        with alone(net): check_training(again, x.to(device), classes)
         if as_posterior(protocol.posterior)[0] == "dropout":
             with consistent_for_now(again) as sampled: check_chance(sampled, x.to(device))
         return net

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 from torch.nn.utils.parametrize import is_parametrized
-from .model import ConsistentDropout, ConsistentDropout2d, pass_once, sampling
+from .model import ConsistentDropout, ConsistentDropout2d, laid_out, pass_once, sampling
 from .train import using_threads
 
 # %% auto #0
@@ -281,10 +281,11 @@ def thin(
     layers = [l if l in masks else (_Wide if axes.get(l, 2) != 2 else copy.copy)(l) for l in layers]
     first = next(i for i, l in enumerate(layers) if l in masks)
     front = _front(layers[:first], dtype)
-    if example.ndim == 4: front = front.to(memory_format=torch.channels_last)
+    layout = dict(memory_format=torch.channels_last) if example.ndim == 4 else {}
+    front = front.to(**layout)
     rest, pool_of = _fuse(layers[first:])
     s, steps = SimpleNamespace(T=T, shared=True, idx=None, values=None, n=None), []
-    h = front(example.to(dtype, copy=True)).movedim(0, -1)
+    h = laid_out(front, example.to(dtype, copy=True), layout).movedim(0, -1)
     for i, layer in enumerate(rest):
         if type(layer) is nn.Flatten and _can_thin(layer):
             steps.append(_flatten_step(s, h))
@@ -339,10 +340,11 @@ def thinned_log_probs(
     )
     if dtype.itemsize < 4 and not (computes(net) and survives(x[:1000], dtype)): dtype = torch.float32
     front, steps = thin(net, x[:1].to(device), T, seed, dtype, late)
-    layout = torch.channels_last if x.ndim == 4 else torch.contiguous_format
+    layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
     def run(x_B):
         with torch.inference_mode():
-            h = front(x_B.to(device, dtype, memory_format=layout, copy=True)).movedim(0, -1).contiguous()
+            h = laid_out(front, x_B.to(device, dtype, copy=True, **layout), layout)
+            h = h.movedim(0, -1).contiguous()
             for step in steps: h = step(h)
             log_probs = h.float().log_softmax(1).permute(2, 0, 1).contiguous()   # inputs last is faster
             return each(log_probs) if each else log_probs

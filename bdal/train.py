@@ -14,7 +14,7 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 from .data import as_labels, seeded, stream, undisturbed
-from .model import as_logits, check_module, evaluating
+from .model import as_logits, check_module, evaluating, laid_out
 
 # %% auto #0
 __all__ = ['LARGE', 'AUGMENT', 'auto_dtype', 'even_batches', 'fit_threads', 'using_threads', 'affine', 'elastic', 'optimizer',
@@ -191,9 +191,9 @@ def _check_fit(net, x, y, epochs, steps, batch, lr, weight_decay, dtype, augment
     return y
 
 # %% ../nbs/01a_training.ipynb #d94e1b62
-def _logits(net, x_B, first, y):
+def _logits(net, x_B, layout, first, y):
     "Of a step; an error, if the network cannot take the inputs"
-    try: out = net(x_B)
+    try: out = laid_out(net, x_B, layout)
     except (RuntimeError, ValueError, IndexError, TypeError) as e:
         one = len(x_B) == 1 and "more than 1 value" in str(e)
         cure = "batch from 3, so that none holds a single input" if one else "inputs that it was made for"
@@ -249,7 +249,7 @@ def fit(
             x_B = _changed(augment, x[idx]) if augment else x[idx]
             # no cache: within an autocast of yours, it would keep the weights of the first step
             with torch.autocast(device.type, dtype, dtype != torch.float32, cache_enabled=False):
-                loss = F.cross_entropy(_logits(net, x_B.contiguous(**layout), step == 1, y), y[idx])
+                loss = F.cross_entropy(_logits(net, x_B, layout, step == 1, y), y[idx])
             opt.zero_grad(); loss.backward(); opt.step()
             if rate: rate.step()
             losses.append(loss.detach())

@@ -15,8 +15,10 @@ from torch.nn.utils import parametrizations, prune
 
 from bdal.data import stream
 from bdal.model import bayesian_cnn
+from bdal.posteriors import features
 from bdal.predict import mc_log_probs
-from bdal.steps import Protocol, check_net, new_net
+from bdal.steps import Protocol, check_net, new_net, rehearse
+from bdal.train import fit
 
 T, C, N = 4, 3, 5
 
@@ -56,6 +58,20 @@ class Do(nn.Module):
 class MCDropout(nn.Dropout):
     def forward(self, x):
         return F.dropout(x, self.p, True)
+
+
+class Inherits(nn.Dropout):
+    def __init__(self, p=0.4):
+        super().__init__(p)
+
+
+def routed(m, x):
+    "Each input to one expert, in groups"
+    expert, out = m.gate(x).argmax(1), x.new_zeros(len(x), C)
+    for i, e in enumerate(m.e):
+        if len(rows := (expert == i).nonzero()[:, 0]):
+            out = out.index_add(0, rows, e(x[rows]))
+    return out
 
 
 def squeeze():
@@ -201,6 +217,10 @@ def time_first(rnn):
 
 PADDED = torch.where(torch.arange(7) < torch.tensor([3, 5, 2, 7, 4])[:, None], WORDS + 1, 0)
 SAMPLED = {
+    "a dropout that only inherits": (lambda: mlp(nn.ReLU(), Inherits()), TABLE),
+    "a dropout left over": (lambda: By(lambda m, x: m.o(m.drop(m.a(x).relu())), a=nn.Linear(8, 16), drop=nn.Dropout(0.5), o=nn.Linear(16, C), other=nn.Dropout(0.2)), TABLE),
+    "experts, one an input": (lambda: By(routed, gate=nn.Linear(8, 2), e=nn.ModuleList(mlp(nn.ReLU(), nn.Dropout(0.5)) for _ in range(2))), TABLE),
+    "vmap": (lambda: By(lambda m, x: m.o(m.drop(torch.vmap(lambda v: v.tanh() * v.norm())(m.a(x)))), a=nn.Linear(8, 16), drop=nn.Dropout(0.5), o=nn.Linear(16, C)), TABLE),
     "dropout called by name": (lambda: By(lambda m, x: m.o(input=m.drop(input=m.a(input=x).relu())), a=nn.Linear(8, 16), drop=nn.Dropout(0.5), o=nn.Linear(16, C)), TABLE),
     "dropout of channels called by name": (lambda: By(lambda m, x: m.o(m.drop(input=m.a(x)).flatten(1)), a=nn.Conv2d(1, 8, 3), drop=nn.Dropout2d(0.5), o=nn.Linear(800, C)), IMAGES),
     "dropout of their own with p = 0 in training": (training_only(lambda h: h * torch.bernoulli(torch.ones_like(h))), TABLE),
@@ -299,6 +319,7 @@ REFUSED = {
     "trimmed to the longest": (lambda: By(lambda m, x: m.o(m.drop(m.w(x[:, (x > 0).any(0)].long())).mean(1)), w=nn.Embedding(60, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), PADDED),
     "a forward of the whole that was replaced": (root_patched, TABLE),
     "no dropout": (lambda: mlp(nn.ReLU()), TABLE),
+    "the only dropout left over": (lambda: By(lambda m, x: m.a(x), a=nn.Linear(8, C), drop=nn.Dropout(0.5)), TABLE),
     "p = 0": (lambda: mlp(nn.ReLU(), nn.Dropout(0.0)), TABLE),
     "p = 1": (lambda: mlp(nn.ReLU(), nn.Dropout(1.0)), TABLE),
     "dropout in training only": (lambda: By(lambda m, x: m.o(m.drop(m.a(x)) if m.training else m.a(x)), a=nn.Linear(8, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), TABLE),
@@ -346,7 +367,7 @@ def places(net):
     "Every place with a dropout, as a layer of a layer, first to last"
     for name, child in net._modules.items():
         kind = type(child)
-        if kind in PLAIN + CHANNELS or kind.__name__.startswith("ConsistentDropout"):
+        if kind in (*PLAIN, *CHANNELS, Inherits) or kind.__name__.startswith("ConsistentDropout"):
             yield net, name, child
         elif child is not None:
             yield from places(child)
@@ -435,3 +456,80 @@ def test_a_look_in_training_mode_leaves_no_trace():
     assert all(v.equal(before[k]) for k, v in net.state_dict().items()) and not any(net.seen)
     assert net.training and net.norm.training and not net.drop.training
     assert torch.get_rng_state().equal(chance[0]) and (np.random.get_state()[1] == chance[1]).all()
+
+
+def view():
+    return Do(lambda x: x.view(len(x), -1))
+
+
+VIEWS = {
+    "in a module": lambda: By(lambda m, x: m.o(m.drop(F.relu(m.a(x)).view(-1, 400))), a=nn.Conv2d(1, 4, 3), drop=nn.Dropout(0.5), o=nn.Linear(400, C)),
+    "before the first dropout": lambda: seq(nn.Conv2d(1, 4, 3), nn.ReLU(), view(), nn.Dropout(0.5), nn.Linear(400, C)),
+    "behind it": lambda: seq(nn.Conv2d(1, 4, 3), nn.Dropout2d(0.5), nn.Conv2d(4, 4, 3), nn.ReLU(), view(), nn.Linear(256, C)),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_network_with_view_learns_and_is_sampled(name):
+    "Training puts the channels last, and view cannot take that"
+    protocol = Protocol(score="bald", T=T)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_net(lambda seed: VIEWS[name](), IMAGES, C, protocol)
+        rehearse(lambda seed: VIEWS[name](), IMAGES[:2], C, protocol)
+        net = VIEWS[name]()
+        assert features(net, IMAGES, torch.arange(N)).shape[0] == N
+        fit(net, IMAGES, torch.arange(N) % C, steps=3, batch=2)
+        got, alone = mc_log_probs(net, IMAGES, T, 7), mc_log_probs(net, IMAGES, T, 7, fast=False)
+        assert (got - alone).abs().max() < 2e-4 and (got[:, 0] - got[:, 1]).abs().max() > 1e-3
+        assert features(net, IMAGES, torch.arange(N)).shape[0] == N
+
+
+def zeros(layer):
+    for w in layer.parameters():
+        nn.init.zeros_(w)
+    return layer
+
+
+@pytest.mark.parametrize("make", [
+    lambda: seq(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.5), zeros(nn.Linear(16, C))),
+    lambda: By(lambda m, x: m.o(x + m.b(m.drop(m.a(x).relu()))), a=nn.Linear(8, 8), drop=nn.Dropout(0.5), b=zeros(nn.Linear(8, 8)), o=nn.Linear(8, C)),
+    lambda: By(lambda m, x: m.o(x + m.b(m.drop(m.a(x).relu()))), a=nn.Linear(8, 8), drop=nn.Dropout(0.5), b=zeros(nn.Linear(8, 8)), o=zeros(nn.Linear(8, C))),
+], ids=["the head", "a branch", "both"])
+def test_what_begins_with_zeros_is_no_fault(make):
+    "As the head of torchvision's vision transformers"
+    check_net(lambda seed: make(), TABLE, C, Protocol(score="bald", T=T))
+
+
+def test_statistics_that_networks_share():
+    "A frozen trunk whose batch norm counts would tell one round of the other"
+    trunk = seq(nn.Linear(8, 8), nn.BatchNorm1d(8)).requires_grad_(False)
+
+    def make(seed, train):
+        net = seq(trunk, *mlp(nn.ReLU(), nn.Dropout(0.5)))
+        if not train:
+            trunk.train = lambda mode=True: nn.Module.train(trunk, False)
+        return net
+
+    before = {k: v.clone() for k, v in trunk.state_dict().items()}
+    with pytest.raises(ValueError, match="share 0.1.running_mean.*deepcopy"):
+        check_net(lambda seed: make(seed, True), TABLE, C, Protocol(score="bald", T=T))
+    assert all(v.equal(before[k]) for k, v in trunk.state_dict().items())
+    check_net(lambda seed: make(seed, False), TABLE, C, Protocol(score="bald", T=T))
+
+
+def test_lazy_weights_leave_chance_as_it_was():
+    chance = torch.get_rng_state()
+    check_net(lambda seed: SAMPLED["lazy"][0](), TABLE, C, Protocol(score="bald", T=T))
+    assert torch.get_rng_state().equal(chance)
+
+
+def test_probabilities_for_logits_are_said():
+    with pytest.warns(UserWarning, match="gives probabilities"):
+        check_net(lambda seed: seq(mlp(nn.ReLU(), nn.Dropout(0.5)), nn.Softmax(-1)), TABLE, C, Protocol(score="bald", T=T))
+
+
+@pytest.mark.parametrize("net", [lambda: mlp(nn.ReLU(), nn.Dropout(0.5)), lambda size: nn.Linear(8, size), None.__class__])
+def test_what_makes_no_network_of_a_seed(net):
+    with pytest.raises(ValueError, match="net makes no network of a seed.*lambda seed"):
+        check_net(net, TABLE, C, Protocol(score="bald", T=T))
