@@ -24,7 +24,7 @@ from .figures import headline, looks, plot_curves, save_figure, to_csv
 # %% auto #0
 __all__ = ['COUNTS', 'of_type', 'check_parameters', 'function_of', 'folder_data', 'first', 'load_data', 'recorded_as',
            'same_trial', 'load_net', 'Parameters', 'show_some', 'show_rows', 'likeness', 'Experiment', 'plot_scores',
-           'rounds', 'check_trial', 'check_measures', 'cut_short', 'show_acquired', 'in_common', 'Comparison',
+           'rounds', 'check_trial', 'check_measures', 'cut_short', 'show_acquired', 'in_common', 'Comparison', 'Words',
            'gain_in_words', 'check_pairs', 'paired_tests', 'curve_numbers', 'write_comparison']
 
 # %% ../nbs/deeper/study.ipynb #65c90a3d
@@ -468,6 +468,7 @@ class Comparison:
         "The last number of labels at which the mean of a is below that of b; 0: at none"
         means = self.frame.pivot_table(self.value, "n_labelled", "study")
         return int(max(means.index[means[a] < means[b]], default=0))
+    def __repr__(self): return self._repr_markdown_()   # in a terminal's log
     def _repr_markdown_(self):
         n, low = len(self.seeds), int(self.frame.n_labelled.min())
         each = f"{n} trial{'s'*(n > 1)}{' of each'*(len(self.studies) > 1)}"
@@ -476,6 +477,11 @@ class Comparison:
         return f"{', '.join(self.names.values())}: {each}, from {low} to {self.last:,} labels.{old}"
 
 # %% ../nbs/deeper/study.ipynb #dd5d03fc
+class Words(str):
+    "A text that a notebook shows as Markdown, and a terminal as it is"
+    def __repr__(self): return str(self)
+    def _repr_markdown_(self): return str(self)
+
 def gain_in_words(
     studies:Comparison, # two or more
     a:str, # study
