@@ -55,6 +55,7 @@ def _check_sizes(given):
                 raise ValueError(f"{name} is {list(v.shape)} and {other} has {letter} = {m:,}; "
                                  f"{letter} must agree")
 
+# %% ../nbs/02_acquisition.ipynb #88011f36
 def _named(f, given):
     "Of what is given, that which f names; an error where it needs more"
     have = {name: v for name, v in given.items() if v is not None and name in needs(f, optional=True)}
@@ -66,6 +67,7 @@ def _named(f, given):
     _check_sizes(have)
     return have
 
+# %% ../nbs/02_acquisition.ipynb #446ef0a8
 def provide(
     f:Callable, # a score or selector
     **given, # of `NEEDS`, by name; None is the same as not given
@@ -107,6 +109,7 @@ def lookup(
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     raise ValueError(f"there is no {kind} {name!r}; {hint}choose from {', '.join(registry)}")
 
+# %% ../nbs/02_acquisition.ipynb #b4e88efb
 def _file(registry, kind, f, entry):
     "File an entry under the name of its function; only the same function, defined again, may replace it"
     there = registry.get(f.__name__, f)
@@ -208,6 +211,7 @@ def variation_ratios(
     "Share of samples that vote against the winner (Freeman 1965; Gal 2016, section 3.3.1)"
     return 1 - _votes(log_probs_N_T_C).amax(-1)
 
+# %% ../nbs/02_acquisition.ipynb #30fc0c8d
 @score(upper=lambda T, C: math.log(min(T, C)))
 def vote_entropy(
     log_probs_N_T_C:torch.Tensor, # log-probabilities
@@ -250,6 +254,7 @@ def selector(
     "Decorator: file a selector under its name"
     return _file(SELECTORS, "selector", f, _by_name(f, "selector"))
 
+# %% ../nbs/02_acquisition.ipynb #eab4317e
 @selector
 def top_k(
     scores_N:torch.Tensor, # higher = acquire
@@ -285,6 +290,7 @@ def softmax(
     noise_N = _noise(scores_N, coldness, generator, index_N)
     return _ranking(scores_N + noise_N, generator)[:K]
 
+# %% ../nbs/02_acquisition.ipynb #d99ef9ee
 @selector
 def power(
     scores_N:torch.Tensor, # higher = acquire; not negative
@@ -330,6 +336,7 @@ def _check_choice(N, K, coldness, seed):
     if not is_a((Integral, torch.Generator), seed):
         raise ValueError(f"seed is {seed!r}; give a whole number or a torch.Generator")
 
+# %% ../nbs/02_acquisition.ipynb #8a280404
 def _check_scores(scores_N, pool_idx):
     flat = torch.is_tensor(scores_N) and scores_N.ndim == 1
     if not flat or pool_idx is not None and pool_idx.shape != scores_N.shape:
@@ -343,6 +350,7 @@ def _check_scores(scores_N, pool_idx):
         raise ValueError(f"{(~ok).sum()} of {len(scores_N):,} scores are not finite, "
                          f"the first at position {(~ok).nonzero()[0].item()}; nothing was chosen")
 
+# %% ../nbs/02_acquisition.ipynb #fa00fd3b
 def _check_batch(at, K, N, name):
     "K distinct positions, int64 on the CPU"
     at = torch.as_tensor(at).cpu()
@@ -388,6 +396,7 @@ def _example(seed, N=50, M=9, T=8, C=4, D=5):
     return dict(log_probs_N_T_C=(3*randn(N, T, C)).log_softmax(-1), features_N_D=randn(N, D),
                 known_M_D=randn(M, D), target_log_probs_M_T_C=(3*randn(M, T, C)).log_softmax(-1))
 
+# %% ../nbs/02_acquisition.ipynb #04a60a0f
 def _check_score(f, given):
     "A score is a function of its own image alone; order and precision change nothing"
     def scores(change=lambda name, v: v): return provide(f, **{k: change(k, v) for k, v in given.items()})

@@ -23,6 +23,7 @@ class Said(NamedTuple):
     when:str="" # date and time, UTC
     by:str="" # whom
 
+# %% ../nbs/deeper/answers.ipynb #7c5f01bd
 def check_events(
     lines:list, # of a record after its header
 )->None:

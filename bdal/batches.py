@@ -28,6 +28,7 @@ def _drawn(p_b_T_C, most, generator):
     log_r_S_T = sum(p_T_C.log().T[y_S] for p_T_C, y_S in zip(p_b_T_C, y_b_S))
     return n_S.to(p_b_T_C) / n_S.sum(), log_r_S_T.softmax(1)
 
+# %% ../nbs/deeper/batches.ipynb #b4222fd2
 def _answered(p_b_T_C, w_S, r_S_T, most, generator):
     "The configurations once the last of b images is answered, too: w and r"
     p_T_C, C = p_b_T_C[-1], p_b_T_C.shape[2]
@@ -49,6 +50,7 @@ def _merged(w_S, r_S_T, parts):
                   for x in (w_S, w_S[:, None]*r_S_T))
     return w_G, r_G_T / w_G[:, None]
 
+# %% ../nbs/deeper/batches.ipynb #d2b7eff5
 def _lazy_best(p_N_T_C, each_N, bound_N, w_S, r_S_T, generator):
     "The candidate with the largest gain; the bounds of those that were tried are lowered"
     best, at, C = -math.inf, -1, p_N_T_C.shape[2]
@@ -109,6 +111,7 @@ def _largest(values_N, generator):
     ties = (values_N == values_N.max()).nonzero()[:, 0]
     return ties[torch.randint(len(ties), (1,), generator=generator).item()]
 
+# %% ../nbs/deeper/batches.ipynb #c814a213
 def _draw(weights_N, free_N, generator):
     "A free position, with a chance that grows with its weight; where no weight is left, any"
     if not (weights_N[free_N] > 0).any(): weights_N = torch.ones_like(weights_N)
@@ -165,6 +168,7 @@ def k_center(
 # %% ../nbs/deeper/batches.ipynb #b522b423
 def _nats(p): return -p.log().mul_(p).sum(-1)   # p > 0; in place, since new memory costs more than numbers
 
+# %% ../nbs/deeper/batches.ipynb #ea4a8170
 @score(upper=lambda T, C: math.log(min(T, C)))
 def epig(
     log_probs_N_T_C:torch.Tensor, # log-probabilities

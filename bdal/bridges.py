@@ -25,6 +25,7 @@ def base_name(
     name = PurePosixPath(unquote(str(path)).replace("\\", "/").rpartition("?d=")[2]).name
     return re.sub("^[0-9a-f]{8}-(?=.)", "", name)
 
+# %% ../nbs/deeper/bridges.ipynb #35bf6075
 def match_files(
     names, # of files, as another tool writes them
     files, # ours, [N]
@@ -41,6 +42,7 @@ def match_files(
                          "give the list of files that was labelled")
     return [ours[base_name(n)] for n in names]
 
+# %% ../nbs/deeper/bridges.ipynb #f6797ee3
 def as_start(
     found:dict, # name of a file -> name of its class
     files, # ours, [N]
@@ -82,6 +84,7 @@ def chosen(
             if result.get("type") == "choices": return result["value"]["choices"][0]
     return None
 
+# %% ../nbs/deeper/bridges.ipynb #a5d51a8c
 def from_label_studio(
     path, # an export, JSON or JSON-MIN
     files, # ours, [N]

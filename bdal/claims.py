@@ -61,6 +61,7 @@ def _side(side, common):
     if "study" not in side: raise ValueError("a side names no study; give one, or a number")
     return side
 
+# %% ../nbs/deeper/claims.ipynb #718608b5
 def _claim(name, table):
     "One table of the file, checked"
     own = {f.name for f in fields(Claim)} - {"name"}
@@ -72,6 +73,7 @@ def _claim(name, table):
     if not claim.sides: raise ValueError("both sides are numbers; measure one of them")
     return claim
 
+# %% ../nbs/deeper/claims.ipynb #1e901a22
 def load_claims(
     path, # of claims.toml
 )->list: # of Claim, in the order of the file
@@ -89,6 +91,7 @@ def _measured(side, frames, studies, unit):
     values = MEASURES[side["measure"]](together(frames, *studies), side["study"], **how)
     return 100*values if unit == "points" else values
 
+# %% ../nbs/deeper/claims.ipynb #41b990f7
 def pairs_of(
     claim:Claim,
     frames:dict, # study -> its rounds, as from `study_frames`
@@ -190,6 +193,7 @@ def dirty_images(
     "Every image that studies on Dirty-MNIST acquired, and whether it is ambiguous"
     return acquired(*studies, ambiguous=np.arange(120_000) >= 60_000, results=results, used=True)
 
+# %% ../nbs/deeper/claims.ipynb #ecaa39a9
 def with_dirty(
     frames:dict, # study -> its rounds, as from `study_frames`
     results=None, # folder with the records

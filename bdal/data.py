@@ -36,6 +36,7 @@ def derive_seed(
     digest = hashlib.sha256(f"{seed}/{purpose}/{round}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
+# %% ../nbs/00_data.ipynb #6940f929
 def stream(
     seed:int, # seed of the trial
     purpose:str, # what the numbers are for, such as "masks"
@@ -94,6 +95,7 @@ def check_given(
         raise ValueError(f"{name} is sparse; give x.to_dense()")
     if isinstance(x, Image.Image): raise ValueError(f"{name} is one picture; give a list of pictures")
 
+# %% ../nbs/00_data.ipynb #1b46f25c
 def warn_if_dark(
     name:str, # what to call the inputs
     most:float, # their largest value, after bytes were divided by 255
@@ -155,6 +157,7 @@ def as_pool(
     if x.dtype == np.uint8 and x.size: warn_if_dark(name, float(x[:1000].max())/255)
     return x
 
+# %% ../nbs/00_data.ipynb #4f4688da
 def take(
     x, # a pool as `as_pool` gives it
     idx, # which inputs, int64 [n]
@@ -173,6 +176,7 @@ def _plain(y):
     whole = all(isinstance(c, (int, np.integer)) and not isinstance(c, bool) for c in y.ravel())
     return y.astype(np.int64) if whole else y
 
+# %% ../nbs/00_data.ipynb #e18a71d0
 def _class_names(*ys):
     "Names of the classes that labels speak of"
     seen = np.concatenate([_plain(o).ravel() for o in ys if o is not None])
@@ -183,6 +187,7 @@ def _class_names(*ys):
         )
     return range(int(seen.max()) + 1)
 
+# %% ../nbs/00_data.ipynb #96423a5e
 def _as_y(y, n, classes, name):
     "Labels as int64 [N], each an index into `classes`"
     y = _plain(y)
@@ -244,6 +249,7 @@ def as_pair(
         )
     return tuple(item)
 
+# %% ../nbs/00_data.ipynb #77d03ed1
 def items_of(
     dataset, # torch data set, or a list of items
 )->list: # (input, label) pairs
@@ -256,6 +262,7 @@ def items_of(
     if not len(dataset): raise ValueError("the data set is empty; give at least one item")
     return [as_pair(dataset[i]) for i in range(len(dataset))]
 
+# %% ../nbs/00_data.ipynb #d7d86cbe
 def names_of(
     dataset, # torch data set; of a part of one, the whole is asked
 )->Any: # list or tuple of texts; none: it does not say
@@ -277,6 +284,7 @@ def _label(y):
         )
     return y.item()
 
+# %% ../nbs/00_data.ipynb #80702c46
 def _unpack(dataset):
     "All items of a torch data set, as one array of inputs and one of labels"
     xs, ys = zip(*items_of(dataset))
@@ -306,6 +314,7 @@ def as_html(
     body = "".join(f"<tr>{cell('th scope=row', k)}{cell('td', v)}</tr>" for k, v in rows.items())
     return f"<table><tbody>{body}</tbody></table>{below}"
 
+# %% ../nbs/00_data.ipynb #a35d7be9
 def _strip(x, side=56, ink=True):
     "A few images in a row, as an HTML picture; where inputs are no images, nothing. Ink: grey 1 is drawn black"
     if x.ndim != 4 or x.shape[1] not in (1, 3): return ""
@@ -461,6 +470,7 @@ def check_sorted(files, folder):
         raise ValueError(f"{as_text(loose[0])} is in no subfolder, and the subfolders are the classes; move "
                          "each picture to test on into the subfolder of its class, or give labelled=False")
 
+# %% ../nbs/00_data.ipynb #3cf1ba88
 def find_pictures(
     folder:Path, # to look in
     test:Path|None, # folder to test on, perhaps within the other; none: there is none
@@ -475,6 +485,7 @@ def find_pictures(
         raise ValueError(f"{as_text(at)} has no pictures; give a folder with files such as .jpg or .png")
     return files, apart, other_kinds(others)
 
+# %% ../nbs/00_data.ipynb #fcba40ed
 def check_choices(test, test_size, labelled, seed, memory):
     "Refuse, before a file is opened, what `from_folder` cannot do"
     if test is not None and test_size is not None:
@@ -519,6 +530,7 @@ def of_pictures(
     if isinstance(read.x, np.memmap): return read.x, y
     return as_inputs(read.x, index=read.files, copy=False) if len(read.x) else torch.zeros(read.x.shape), y
 
+# %% ../nbs/00_data.ipynb #715a08e0
 def warn_of_pictures(
     *reads, # Read, of the pool and of the test set
     others:str="", # further kinds of files
@@ -597,6 +609,7 @@ def bdal_home()->Path:
     try: return Path(os.environ.get("BDAL_HOME") or "~/.cache/bdal").expanduser()
     except RuntimeError as e: raise OSError(f"{e}; set BDAL_HOME to a folder that you may write") from e
 
+# %% ../nbs/00_data.ipynb #1adbfeda
 def write_whole(
     path:Path, # file
     content:bytes, # of the file
@@ -762,6 +775,7 @@ def as_labels(
                          "give class numbers, counted from 0, as by names.index(label)")
     return torch.as_tensor(found.astype(np.int64)).flatten()
 
+# %% ../nbs/00_data.ipynb #2ba97fec
 def as_indices(
     idx, # whole numbers, [K]: array, tensor or list
 )->torch.Tensor: # int64 [K]
@@ -798,6 +812,7 @@ def _shuffled(y, per_class, seed, among):
     among = as_part(among, len(y))
     return y, among[torch.randperm(len(among), generator=stream(seed, "start"))]
 
+# %% ../nbs/00_data.ipynb #80e2213f
 def balanced_start(
     y, # labels, int64 [N]
     per_class:int=2, # images of each class
@@ -916,6 +931,7 @@ def checked(self:Pool,
                          "more are allowed for by classes=, when a record is begun")
     return idx, labels
 
+# %% ../nbs/00_data.ipynb #7ff85ba6
 @patch
 def label(self:Pool,
     idx, # indices in the full set
@@ -926,6 +942,7 @@ def label(self:Pool,
     order, labels_N = self._state
     self._state = order + idx.tolist(), labels_N.index_fill(0, idx, 0).index_add(0, idx, labels)   # at once
 
+# %% ../nbs/00_data.ipynb #d325065e
 @patch
 def inputs(self:Pool,
     idx, # indices in the full set, int64 [n]

@@ -132,6 +132,7 @@ def lenet(
             nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
             nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
 
+# %% ../nbs/deeper/ambiguous_mnist.ipynb #68022d19
 def fit_judges(
     x:torch.Tensor, # images in [0, 1], [N, 1, 28, 28]
     y:torch.Tensor, # labels, int64 [N]
@@ -150,6 +151,7 @@ def fit_judges(
         say(f"judge {i + 1} of {judges}: loss {losses[-100:].mean():.4f} nat")
     return nets
 
+# %% ../nbs/deeper/ambiguous_mnist.ipynb #05009773
 @torch.no_grad()
 def judged(
     judges:list, # networks
@@ -245,6 +247,7 @@ def _candidates(vae, judges, data, n, seed, say):
         candidates=n, kept=len(h), too_sure=sure, kept_by_bin=torch.histogram(h, BINS).hist.int().tolist(),
         reconstruction_mean=mean, reconstruction_std=std)
 
+# %% ../nbs/deeper/ambiguous_mnist.ipynb #d22a998f
 def _facts(vae, vae_losses, judges, data, seed):
     "What the generator and the judges are worth, on MNIST's test set"
     log_probs = judged(judges, data.x_test)
@@ -319,6 +322,7 @@ def _published(home=None, classes=10):
     soft = F.one_hot(labels, classes).float().mean(1)
     return Ambiguous("published", images, soft, labels, dict(soft="shares of the ten labels"))
 
+# %% ../nbs/deeper/ambiguous_mnist.ipynb #c98a4114
 def ambiguous_mnist(
     source:str="rebuilt", # or "published"
     home:Path|None=None, # folder for the published files; none: `bdal_home()`
@@ -357,6 +361,7 @@ class DirtyData(Data):
     soft_test:torch.Tensor
     group_test:torch.Tensor
 
+# %% ../nbs/deeper/ambiguous_mnist.ipynb #5598578d
 def dirty_mnist(
     source:str="rebuilt", # of the ambiguous half: "rebuilt" or "published", see `ambiguous_mnist`
     noise:float=0.05, # standard deviation of the noise on every image, in standard deviations of MNIST's pixels
@@ -417,6 +422,7 @@ def by_part(
                           nll=got["nll"], attainable_nll=most["nll"])
     return pd.DataFrame(rows).T.astype(dict(images=int))
 
+# %% ../nbs/deeper/ambiguous_mnist.ipynb #2dd5192c
 def ambiguous_share(
     indices, # into the pool, such as those acquired
     data:DirtyData, # whose pool it is

@@ -30,6 +30,7 @@ def mean_interval(
     half = stats.t.ppf((1 + level)/2, n - 1) * values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
     return mean, mean - half, mean + half
 
+# %% ../nbs/deeper/evidence.ipynb #03987247
 def curve(
     frame:pd.DataFrame, # as from `load`
     value:str="test_accuracy", # column
@@ -120,6 +121,7 @@ def labels_quantiles(
     index = pd.MultiIndex.from_tuples(rows, names=["study", "level"])
     return pd.DataFrame(list(rows.values()), index, ["last", *(f"{100*p:g} %" for p in q)])
 
+# %% ../nbs/deeper/evidence.ipynb #405dd989
 def labels_in_words(
     row:pd.Series, # of `labels_quantiles`
 )->str: # "120 / never / never by 150"
@@ -140,6 +142,7 @@ def labels_table(
     words = labels_quantiles(frame, levels, hold, q).apply(labels_in_words, axis=1).unstack(sort=False)
     return words.set_axis([f"{level:.0%}" for level in words], axis=1).rename_axis("study")
 
+# %% ../nbs/deeper/evidence.ipynb #c0338942
 def crossings(
     frame:pd.DataFrame, # as from `load`
     levels=(.8, .9, .95), # test accuracies
@@ -170,6 +173,7 @@ def area(
     means = frame.groupby(["study", "seed"], sort=False)[[x, value]].apply(mean)
     return means.rename(f"mean {value}, {low:g} to {high:g}{', in log labels' if log else ''}")
 
+# %% ../nbs/deeper/evidence.ipynb #62d21b2f
 def at(
     frame:pd.DataFrame, # as from `load`
     n:float, # label count
@@ -181,6 +185,7 @@ def at(
         frame[frame[x] == n].groupby(["study", "seed"], sort=False)[value].first().rename(f"{value} at {n:g}")
     )
 
+# %% ../nbs/deeper/evidence.ipynb #dbc729f4
 def common_range(
     frame:pd.DataFrame, # as from `load`
     x:str="n_labelled", # column
@@ -205,6 +210,7 @@ def differences(
                          "run trials of the same seeds")
     return (a_s - b_s).sort_index()
 
+# %% ../nbs/deeper/evidence.ipynb #f0f9e94a
 def sign_flip(
     d, # differences within pairs, [n]
 )->float: # two-sided p
@@ -230,6 +236,7 @@ def holm(
     out[order[:m]] = np.minimum(1, np.maximum.accumulate(p[order[:m]] * np.arange(m, 0, -1)))
     return out
 
+# %% ../nbs/deeper/evidence.ipynb #9241c2ac
 def false_discoveries(
     p, # p-values of one family, [m]; NaN is left out of the count
 )->np.ndarray: # corrected, [m]
@@ -248,6 +255,7 @@ def _alike(d): return np.ptp(d) <= 1e-9*np.abs(d).max()   # but for rounding: no
 TESTS = {"sign-flip": sign_flip, # no assumption about the shape; needs six pairs to come below 5 %
          "t": lambda d: sign_flip(d) if _alike(d) else float(stats.ttest_1samp(d, 0).pvalue)} # Student's
 
+# %% ../nbs/deeper/evidence.ipynb #b7a12f0e
 def evidence(
     family:dict, # name -> differences within pairs, [n]
     beyond=0., # bound that the mean difference is held against: a number, or one a name
@@ -347,6 +355,7 @@ def value_at(
     if not len(values): raise NotMeasured([f"{study} at {place:g} {x.replace('n_labelled', 'labels')}"])
     return values[study]
 
+# %% ../nbs/deeper/evidence.ipynb #949385f9
 def gain(
     frame:pd.DataFrame, # as from `load`
     study:str, # the one that is measured
@@ -365,6 +374,7 @@ def shared(
     counts = set.intersection(*frame.groupby("study").n_labelled.agg(set))
     return frame[frame.n_labelled.isin(counts)]
 
+# %% ../nbs/deeper/evidence.ipynb #91a7d3ad
 def span(
     frame:pd.DataFrame, # as from `load`, of the studies to be compared
     low:int|None=None, # label count; none: the first; below 0: counted back from the last
@@ -422,6 +432,7 @@ def reaches(
     end = last - (last - first) % step
     return reached.clip(upper=end + step), (end, end + step)
 
+# %% ../nbs/deeper/evidence.ipynb #70cce447
 def labels_needed(
     frame:pd.DataFrame, # as from `load`, of the studies to be compared
     study:str, # the one that is measured
@@ -452,6 +463,7 @@ def rounds_taken(
     "Rounds of a trial, over the range of labels that all studies cover: each trains a network"
     return frame[(frame.study == study) & (frame.n_labelled <= span(frame)[1])].groupby("seed").size()
 
+# %% ../nbs/deeper/evidence.ipynb #194fb027
 def cost_ratio(
     frame:pd.DataFrame, # a row a seed, with both columns
     study:str, # the one that is measured

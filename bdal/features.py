@@ -74,6 +74,7 @@ def weights_hash(
         h.update(w.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return h.hexdigest()[:16]
 
+# %% ../nbs/deeper/features.ipynb #5259ad87
 def apply_trunk(
     trunk:nn.Module, # inputs [B, ...] to [B, D], or to maps [B, D, h, w], whose mean is taken
     x, # inputs of a `Data`: a tensor, or a np.memmap
@@ -122,6 +123,7 @@ class Scaled(nn.Module):
         self.register_buffer("mean", mean.clone()); self.register_buffer("std", std.clone())
     def forward(self, x): return (x - self.mean) / self.std
 
+# %% ../nbs/deeper/features.ipynb #da437491
 def bayesian_head(
     D:int, # features
     classes:int, # C
@@ -137,6 +139,7 @@ def bayesian_head(
         return nn.Sequential(scaled, nn.Linear(D, hidden), nn.ReLU(), ConsistentDropout(p),
                              nn.Linear(hidden, classes))
 
+# %% ../nbs/deeper/features.ipynb #734b5534
 def head(
     feats:Data, # of `features`
     classes:int|None=None, # C; default: as many as `feats` has names for

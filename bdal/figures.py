@@ -31,6 +31,7 @@ def _look(i):
     "The i-th look, as keywords for `plot`"
     return dict(color=COLOURS[i], ls=_DASHES[i], marker="osD^vPX"[i], mfc=COLOURS[i] if i < 4 else "white")
 
+# %% ../nbs/deeper/figures.ipynb #9a6de9b7
 def looks(
     studies, # names
 )->dict: # study -> keywords for `plot`
@@ -76,6 +77,7 @@ def apart(
     moved = {i: mean + gap*(k - (len(which) - 1)/2) for mean, which in heaps for k, i in enumerate(which)}
     return [moved[i] for i in range(len(at))]
 
+# %% ../nbs/deeper/figures.ipynb #20884d24
 def name_ends(
     ax, # axes
     ends:list, # (y, name, colour) of each curve's last point
@@ -120,6 +122,7 @@ def plot_curves(
     name_ends(ax, ends)
     return ax
 
+# %% ../nbs/deeper/figures.ipynb #713f4734
 def _name_axes(ax, value, x, below, log):
     ax.set_ylabel(value.replace("_", " ").replace("nll", "NLL, nat"))
     ax.set_xlabel(
@@ -184,6 +187,7 @@ def to_markdown(
     rows = [list(table.columns), ["---"]*len(table.columns), *table.itertuples(index=False)]
     return "\n".join("| " + " | ".join(str(v).replace("|", "\\|") for v in row) + " |" for row in rows) + "\n"
 
+# %% ../nbs/deeper/figures.ipynb #9589948b
 def save_figure(
     fig, # a matplotlib figure
     path:str|Path, # file, .png

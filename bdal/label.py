@@ -70,6 +70,7 @@ def ask(self:Session)->None:
     self.thread = threading.Thread(target=self._ask, daemon=True)
     self.thread.start()
 
+# %% ../nbs/deeper/label.ipynb #42836137
 @patch
 def _ask(self:Session):
     try:
@@ -84,6 +85,7 @@ def _ask(self:Session):
         self.error = ""
     except Exception as e: self.error = f"{type(e).__name__}: {e}"   # the front shows it
 
+# %% ../nbs/deeper/label.ipynb #92e12e02
 @patch
 def look(self:Session, i)->tuple: # (data address, ""), or (none, why)
     "A picture; its file may be gone by now, and then it can be skipped"
@@ -113,6 +115,7 @@ def answer(self:Session,
     self.learner.label([i], [c], by=self.by, guesses=None if guess is None else [guess])
     self._next(i)
 
+# %% ../nbs/deeper/label.ipynb #21f5fe2d
 @patch
 def skip(self:Session,
     i:int, # index of the picture that is shown
@@ -128,6 +131,7 @@ def undo(self:Session)->None:
     i = self.learner.undo(by=self.by)[0]
     if i not in self.learner.answers.said: self.queue = [i] + [k for k in self.queue if k != i]
 
+# %% ../nbs/deeper/label.ipynb #4ab7f4c4
 @patch
 def new_class(self:Session,
     name:str, # of the class
@@ -137,6 +141,7 @@ def new_class(self:Session,
     if not name: raise ValueError("the new class has no name; give one")
     return self.names.index(name) if name in self.names else self.learner.add_class(name, by=self.by)
 
+# %% ../nbs/deeper/label.ipynb #8c5ca3d0
 @patch
 def _next(self:Session, i):
     "Go on to the next picture; close the round where only a few are left"
@@ -157,6 +162,7 @@ def accuracy(self:Session)->tuple: # right, guessed
     last = [(i, g) for i, g in guessed.items() if i in known][-50:]
     return sum(known[i] == g for i, g in last), len(last)
 
+# %% ../nbs/deeper/label.ipynb #01baa45f
 @patch
 def _picture(self:Session, i):
     "The picture as a front end shows it, upright, 1,200 pixels at most: a data address"
@@ -172,6 +178,7 @@ def _picture(self:Session, i):
     image.save(file := io.BytesIO(), "JPEG", quality=90)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
+# %% ../nbs/deeper/label.ipynb #a219ee58
 def brightest(
     file, # path of a picture
 )->float|None: # none: it has 8 bits, and white is known
@@ -197,6 +204,7 @@ def state(self:Session)->dict:
                 n=n, of=n_final or len(self.learner.pool.x) - skipped, skipped=skipped, notes=self.notes,
                 accuracy=f"{right} of the last {of} guessed right" if of else "")
 
+# %% ../nbs/deeper/label.ipynb #abbf5f47
 @patch
 def act(self:Session,
     message:dict, # from a front end: "do", and what belongs to it
@@ -293,6 +301,7 @@ def do_GET(self:Handler):
     content, kind = pages[page]
     self.say(200, content(), kind)
 
+# %% ../nbs/deeper/label.ipynb #bc2104ed
 @patch
 def do_POST(self:Handler):
     server:Any = self.server
@@ -312,6 +321,7 @@ def do_POST(self:Handler):
     with server.one_at_a_time: state = server.session.act(message)
     self.say(200, json.dumps(state).encode(), "application/json")
 
+# %% ../nbs/deeper/label.ipynb #9faee3a3
 def serve(
     session:Session, # what is labelled
     port:int=0, # default: any that is free
@@ -403,6 +413,7 @@ def in_words(
     keys = ", ".join(f"{key} {name}" for key, name in zip(KEYS, session.names))
     return f"Labels: {len(known)} of {n}, in {path}\nKeys: {keys}, s skips"
 
+# %% ../nbs/deeper/label.ipynb #ff667031
 def main(args=None):
     "`bdal_label scans --classes cat dog`"
     parser = argparse.ArgumentParser("bdal_label", description="Label a folder of pictures in the browser, "

@@ -26,6 +26,7 @@ def draw_masks(
     kept = torch.rand(T, *shape, generator=generator) >= p
     return kept / (1 - p)
 
+# %% ../nbs/01_model.ipynb #b8bfd37a
 class ConsistentDropout(nn.Dropout):
     "Dropout: a fresh mask per example in training; within `sampling`, T masks that all inputs share; else nothing"
     T:int|None = None
@@ -46,6 +47,7 @@ class ConsistentDropout(nn.Dropout):
                              "let the batch be its first axis (batch_first=True), all inputs of one length")
         return input * self.masks[self.t]
 
+# %% ../nbs/01_model.ipynb #ecf36788
 class ConsistentDropout2d(ConsistentDropout):
     "Consistent dropout of whole channels, for images [B, channels, H, W] (Tompson et al. 2015)"
     def mask_shape(self, x:torch.Tensor)->tuple: return (x.shape[1],) + (1,)*(x.ndim - 2)
@@ -87,6 +89,7 @@ def _ours(layer):
     return next((ours for kind, ours in _OURS.items()
                  if isinstance(layer, kind) and type(layer).forward is kind.forward), None)
 
+# %% ../nbs/01_model.ipynb #9e435241
 def make_consistent(
     net:nn.Module, # a network with dropout layers, changed in place; one that is a dropout layer itself stays
 )->list: # what was exchanged: (module, name, torch's layer)
@@ -115,6 +118,7 @@ def check_has_dropout(
     if any(getattr(m, "p", 0) >= 1 for m in net.modules() if isinstance(m, (*_OURS, ConsistentDropout))):
         raise ValueError("a dropout with p = 1 drops everything; give p below 1")
 
+# %% ../nbs/01_model.ipynb #225d4689
 def consistent(
     net:nn.Module, # a network with dropout layers
 )->nn.Module: # `net` itself where its dropout is consistent already; else a copy
@@ -141,6 +145,7 @@ def tidy(
                 if getattr(hook, "__module__", "") in _HOOKING: hooks.pop(key, None)
         if isinstance(m, ConsistentDropout): m.T = m.masks = m.generator = None
 
+# %% ../nbs/01_model.ipynb #0b71ebe2
 @contextmanager
 def consistent_for_now(
     net:nn.Module, # a network with dropout layers
@@ -162,6 +167,7 @@ def first_given(
     "What a layer is given: it may be by name, as in drop(input=h)"
     return args[0] if args else next(iter(kwargs.values()))
 
+# %% ../nbs/01_model.ipynb #b6700d75
 def pass_once(
     net:nn.Module, # within `sampling`
     x:torch.Tensor, # inputs, [B, ...]; they stay as they are
@@ -219,6 +225,7 @@ def n_early(
     last = max((i for i, kind in enumerate(kinds) if issubclass(kind, nn.modules.conv._ConvNd)), default=-1)
     return min(sum(i < last for i in drops), len(drops) - 1)
 
+# %% ../nbs/01_model.ipynb #03c4bea1
 @contextmanager
 def evaluating(
     net:nn.Module, # any
@@ -229,6 +236,7 @@ def evaluating(
     finally:
         for m, training in was: m.training = training
 
+# %% ../nbs/01_model.ipynb #b8fdae79
 @contextmanager
 def sampling(
     net:nn.Module, # with consistent dropout
@@ -264,6 +272,7 @@ def split_front(
                  if any(isinstance(o, ConsistentDropout) and o.T for o in m.modules()))
     return net[:first], net[first:]
 
+# %% ../nbs/01_model.ipynb #be5515b9
 @torch.inference_mode()
 def plain_log_probs(
     net:nn.Module, # with consistent dropout: inputs [B, ...] -> logits [B, C]

@@ -27,6 +27,7 @@ def white_of(
     if dtype == np.uint16 or dtype.kind in "iu" and 255 < high < 2**16: return 2**16 - 1
     return 1 if dtype.kind == "f" and high <= 1 else None
 
+# %% ../nbs/deeper/pictures.ipynb #823d86b9
 def as_bytes(
     a, # values of a picture: bool, bytes, other whole numbers or floats, of any shape
     name:str="the picture", # what to call it in an error
@@ -62,6 +63,7 @@ def _clear(im):
     if clear is None or raw not in _STEP: return clear
     return tuple(int(v*_STEP[raw]) for v in clear) if isinstance(clear, tuple) else int(clear*_STEP[raw])
 
+# %% ../nbs/deeper/pictures.ipynb #131fd905
 def _upright(im, name, white):
     "A picture as it wants to be held, in 8 bits"
     zero_is_white, clear = getattr(im, "tag_v2", {}).get(262) == 0, _clear(im)
@@ -86,6 +88,7 @@ def _on_ground(im, name, ground):
         )
     return seen
 
+# %% ../nbs/deeper/pictures.ipynb #88dc82a9
 def _from_array(a, name, white):
     "An array as a picture: [H, W], or its channels first or last"
     a = as_bytes(a, name, white)
@@ -106,6 +109,7 @@ def as_text(
     "A name that can be written anywhere: bytes that are no UTF-8, as of an old disk, become \\xe9"
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
+# %% ../nbs/deeper/pictures.ipynb #f71c3253
 def why_not(
     e:Exception, # what Pillow raised
     name:str, # of the file
@@ -172,6 +176,7 @@ def as_array(
     "A picture with its channels first"
     return np.moveaxis(np.atleast_3d(np.asarray(im)), 2, 0)
 
+# %% ../nbs/deeper/pictures.ipynb #8229518f
 def stacked(
     pictures, # PIL pictures, all of one size
     name:str="picture", # what to call one in an error, with its place
@@ -196,6 +201,7 @@ FITS = dict(pad=_pad,
             crop=lambda im, size, ground: ImageOps.fit(im, size),
             stretch=lambda im, size, ground: im.resize(size, Image.Resampling.BICUBIC))
 
+# %% ../nbs/deeper/pictures.ipynb #5a8209de
 def square(
     im:Image.Image, # of mode RGB or L
     side:int, # pixels
@@ -206,6 +212,7 @@ def square(
     check_how(side, im.mode, fit, ground)
     return FITS[fit](im, (side, side), ground)
 
+# %% ../nbs/deeper/pictures.ipynb #0e121750
 def check_how(
     side, # pixels
     mode="RGB", # of the result
@@ -249,6 +256,7 @@ def as_folder(
 # %% ../nbs/deeper/pictures.ipynb #91c70103
 def _hidden(name): return name.startswith((".", "__MACOSX"))
 
+# %% ../nbs/deeper/pictures.ipynb #54f94b4d
 def visible_files(
     folder, # where to look, in its subfolders too
 )->list: # paths, sorted by name; the same in the next session, as long as the files are
@@ -283,6 +291,7 @@ _NOTES = set(
     ".txt .md .csv .tsv .json .jsonl .xml .yml .yaml .toml .ini .db .log .html .py .ipynb .lnk".split()
 )  # what lies beside pictures, and is none
 
+# %% ../nbs/deeper/pictures.ipynb #21faa4d6
 def other_kinds(
     files, # paths that are no pictures by their names
 )->str: # such as ".mov 9, .xcf 1"; empty: nothing that one might miss
@@ -297,6 +306,7 @@ class Read(NamedTuple):
     files:list # a path each, [n]
     left_out:dict # path -> why
 
+# %% ../nbs/deeper/pictures.ipynb #3f390505
 def read_pictures(
     files, # paths
     side:int=64, # pixels of the square that each is made to fit

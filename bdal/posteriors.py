@@ -70,6 +70,7 @@ def _passes(net, x, chunk, dtype, each):
         for hook in hooks: hook.remove()
     return torch.cat(out)
 
+# %% ../nbs/deeper/posteriors.ipynb #7fa27b9f
 def passes(
     net:nn.Module, # any, trained
     x:torch.Tensor, # inputs, [N, ...]
@@ -80,6 +81,7 @@ def passes(
     "One pass over some inputs, with dropout off"
     with undisturbed(), evaluating(net): return _passes(net, x, chunk, dtype, each)
 
+# %% ../nbs/deeper/posteriors.ipynb #85c7de27
 def features(
     net:nn.Module, # trained, with a linear layer at its end
     x, # the full set, [N, ...]: a tensor, or a np.memmap

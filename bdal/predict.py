@@ -28,6 +28,7 @@ def _finite(log_probs, x):
     raise FloatingPointError("the network gives NaN or infinite logits: training has diverged; "
                              "lower the learning rate")
 
+# %% ../nbs/01b_prediction.ipynb #263a2ef3
 def _check_asked(net, x, T, chunk, dtype, each):
     "Can this be asked of a network?"
     check_module(net)
@@ -80,6 +81,7 @@ def mean_log_probs(
     "The logarithm of the samples' mean probability"
     return log_probs_N_T_C.logsumexp(1) - math.log(log_probs_N_T_C.shape[1])
 
+# %% ../nbs/01b_prediction.ipynb #bfde3114
 def _check_measured(log_probs, y):
     "The labels, int64; an error for what cannot be measured"
     y = as_labels(y)
@@ -93,6 +95,7 @@ def _check_measured(log_probs, y):
         raise ValueError("these are not log-probabilities; give log_softmax(logits), without NaN")
     return y
 
+# %% ../nbs/01b_prediction.ipynb #465bd0b4
 def measure(
     log_probs:torch.Tensor, # log-probabilities, [N, C]
     y:torch.Tensor, # labels, int64 [N]
@@ -121,6 +124,7 @@ class Evaluation:
     brier:float # Brier score, in [0, 2]
     per_sample:dict # the same four names, each a list of T values
 
+# %% ../nbs/01b_prediction.ipynb #48df6c58
 def evaluate(
     net:nn.Module, # any network with dropout layers
     x:torch.Tensor, # inputs, [N, ...]

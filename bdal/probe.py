@@ -88,6 +88,7 @@ def check_seen(net, seen):
             "F.dropout, and set the dropout inside attention or recurrent layers to 0"
         )
 
+# %% ../nbs/deeper/probe.ipynb #f44433cb
 def check_same(net, one, same, beside):
     "An error for what depends on more than the masks and the input"
     scale, who = 1 + one.abs().max(), type(net).__name__
@@ -117,6 +118,7 @@ def when_training(net, x):
         for hook in hooks: hook.remove()
     return seen
 
+# %% ../nbs/deeper/probe.ipynb #8e16f5df
 def check_called(net, x, called):
     "An error for dropout that only training calls. A layer left over, or a branch not taken, does no harm"
     drops = {n: m for n, m in net.named_modules() if isinstance(m, ConsistentDropout) and m.p}
@@ -152,6 +154,7 @@ class Draws(TorchDispatchMode):
             elif name in _COMPARED and found.numel() > self.n: self.masks.add("rand")
         return found
 
+# %% ../nbs/deeper/probe.ipynb #7970336e
 def _is_chance(func, name, args, kwargs):
     "May either happen, at these probabilities?"
     if name == "native_dropout" and args[2] is False: return False
@@ -166,6 +169,7 @@ def _tensors(out): # of a network that trains
     outs = out.values() if isinstance(out, dict) else out if isinstance(out, (tuple, list)) else [out]
     return [v for v in outs if torch.is_tensor(v)]
 
+# %% ../nbs/deeper/probe.ipynb #447df0ea
 def check_chance(
     net:nn.Module, # with consistent dropout
     x:torch.Tensor, # an input or more, [n, ...]
@@ -226,6 +230,7 @@ class Shared(TorchFunctionMode):
         self.ahead, self.calls = False, []
         for hook in self.hooks: hook.remove()
 
+# %% ../nbs/deeper/probe.ipynb #bd33b07f
 def _weakly(found):
     "What a function returned; tensors by weak references"
     if torch.is_tensor(found): return weakref.ref(found)

@@ -24,6 +24,7 @@ def about(
     if seconds < 99.5: return f"about {max(1, round(seconds))} s"
     return f"about {seconds/60:.0f} min" if seconds < 5940 else f"about {seconds/3600:.1f} h"
 
+# %% ../nbs/deeper/waiting.ipynb #5f944a98
 def _on_terminal(stream):
     "A function that draws a text over the one before; none at last"
     shown = 0
@@ -40,6 +41,7 @@ def _in_log(stream):
         if text: stream.write(text + "\n"); stream.flush()
     return draw
 
+# %% ../nbs/deeper/waiting.ipynb #dea9ec1b
 @lru_cache(1)
 def _in_notebook(cell):
     "A function that shows a text in the one place that a run of a cell has for it"
@@ -122,6 +124,7 @@ def waiting(self:Progress,
         over.set()
         if thread and thread.is_alive(): thread.join()   # an interrupt may have come before it began
 
+# %% ../nbs/deeper/waiting.ipynb #6f407cdc
 @patch
 def _show(self:Progress, over, draw, every):
     "Until it is over, say how far we are; then take it away"

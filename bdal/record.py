@@ -40,6 +40,7 @@ def trial_in_words(
     "What a trial is, in a line"
     return ", ".join(f"{k} {config[k]}" for k in _SHOWN if config.get(k) is not None)
 
+# %% ../nbs/deeper/record.ipynb #fbb70245
 def last_accuracy(
     rounds:list, # of a record
 )->str:
@@ -66,6 +67,7 @@ def _describe(device, threads):
     if device.type == "cuda": return f"cuda: {torch.cuda.get_device_name(device)}"
     return f"{device.type}: {platform.machine()}, {threads} threads"
 
+# %% ../nbs/deeper/record.ipynb #4e9fb668
 def header(
     config:dict, # every choice, with `score` and `seed`; `rows`, where the trial asks nothing: how many there will be
     device, # where it computes
@@ -93,6 +95,7 @@ def begins(
     start = content.lstrip()[:40].replace(b" ", b"")[:len(_BEGIN)]
     return not content or bool(start) and _BEGIN.startswith(start)
 
+# %% ../nbs/deeper/record.ipynb #1f4604bb
 def as_path(
     path, # of a record; "~" is the home folder
 )->Path:
@@ -105,6 +108,7 @@ def as_path(
         raise OSError(f"{path!s:.80} cannot be found ({e!s:.80}); give a whole path of a file") from e
     return found
 
+# %% ../nbs/deeper/record.ipynb #c29d5130
 def split_torn(
     content:bytes, # of a file of lines
 )->tuple: # whole lines, and what follows them: a line that was cut off, or nothing
@@ -129,6 +133,7 @@ _CONFIG = [(is_whole, ("protocol", "rows", "K", "T", "n_final", "seed", "classes
 _ROW = [(is_whole, ("round", "n_labelled", "n_final", "epoch", "epochs", "steps")),
         (is_wholes, ("indices", "labels")), (is_numbers, ("scores",)), (is_table, ("goes_on",))]
 
+# %% ../nbs/deeper/record.ipynb #7c1c3ada
 def check_kinds(
     where:str, # these values stand, for an error
     values:dict, # name -> value; what is not there, or None, is left to others
@@ -139,7 +144,6 @@ def check_kinds(
         for name in names:
             if values.get(name) is not None and not right(values[name]):
                 raise ValueError(f"in its {where}, {name} is {str(values[name])[:60]!r}")
-
 
 # %% ../nbs/deeper/record.ipynb #19f4c7d4
 SINCE = dict(posterior="dropout") # choices that older records of trials do not state -> what they were
@@ -156,6 +160,7 @@ def check_header(
     if "selector" in header["config"]: header["config"] = {**SINCE, **header["config"]}
     check_kinds("header", header["config"], _CONFIG)
 
+# %% ../nbs/deeper/record.ipynb #b1991f0e
 def check_rows(
     rows:list, # rounds of a record
 )->None:
@@ -178,6 +183,7 @@ def host(
     return dict(device=header.get("device"), arithmetic=header.get("arithmetic"),
                 torch=header.get("versions", {}).get("torch"))
 
+# %% ../nbs/deeper/record.ipynb #1947fd7c
 def all_hosts(
     header:dict|None, # of a record
     rounds:list, # its rounds
@@ -277,6 +283,7 @@ def unlike(
     words = dict(weights="the sum of the initial weights (net makes other networks)")
     return {words.get(k, k): (was[k], now[k]) for k in was if k in now and not same(was[k], now[k])}
 
+# %% ../nbs/deeper/record.ipynb #f5ecf360
 @patch
 def _compare(self:Record, header):
     "An error, if this is another trial; True, if it is the same and ends later"
@@ -340,6 +347,7 @@ def _open(self:Record):
     elif content and not content.endswith(b"\n"): self._file.write(b"\n")
     self._size = self._on_disk()
 
+# %% ../nbs/deeper/record.ipynb #17eb75ef
 @patch
 def close(self:Record)->None:
     "Let the file go"
@@ -372,6 +380,7 @@ def append(self:Record,
     self.lines.append(row)
     self._moved, self._longer, self._size = {}, {}, self._on_disk()
 
+# %% ../nbs/deeper/record.ipynb #96593c42
 @patch
 def _check_open(self:Record):
     if self.path and not self._file:
@@ -381,6 +390,7 @@ def _check_open(self:Record):
 @patch
 def _on_disk(self:Record): return os.fstat(self._file.fileno()).st_size if self._file else 0
 
+# %% ../nbs/deeper/record.ipynb #ae540f76
 @patch
 def catch_up(self:Record)->None:
     "Read what is in the file and not in `rounds`: an interrupt came between the two"
@@ -444,6 +454,7 @@ def begun(self:Record)->tuple: # indices and labels, lists; empty: not known
     config = (self.header or {}).get("config", {})
     return tuple(config[k] for k in ("start_indices", "start_labels") if k in config)
 
+# %% ../nbs/deeper/record.ipynb #9ae4b174
 @patch(as_prop=True)
 def known(self:Record)->tuple: # indices and labels, lists: the start set and all that was told
     "What is labelled: a `start` for another Learner"
@@ -460,6 +471,7 @@ def complete(self:Record)->bool: # has the trial reached its last round?
     )  # where nothing is asked, the header says how many
     return len(self.rounds) >= rows if rows else bool(self.rounds) and self.rounds[-1].get("indices") == []
 
+# %% ../nbs/deeper/record.ipynb #5503a38e
 @patch
 def table(self:Record)->Any:
     "The rounds as a pandas data frame, without lists and notes"
@@ -493,6 +505,7 @@ def can_extend(self:Record,
     if old is None or n_final is not None and n_final <= old: return False
     return not asked or asked[-1]["n_labelled"] + config.get("K", 1) <= old
 
+# %% ../nbs/deeper/record.ipynb #60059109
 @patch
 def _extend(self:Record, n_final):
     "Go on to more labels: the last round, which asked nothing, is asked again"

@@ -71,6 +71,7 @@ def paragraph(
     "A text in one line, as markdown wants it"
     return " ".join(text.split())
 
+# %% ../nbs/deeper/report.ipynb #0e98fada
 def section(
     report:Report,
     title:str,
@@ -103,6 +104,7 @@ def estimate(
     mean, low, high = (float(v) for v in np.clip(mean_interval(values), *ends))
     return dict(mean=mean, low=low, high=high, n=len(values))
 
+# %% ../nbs/deeper/report.ipynb #141b7aa5
 def interval(
     row, # with mean, low and high
     unit:str="", # after the mean
@@ -126,6 +128,7 @@ def _reading(row, note):
         parts.append(note.format(**{k: row[k] for k in ("more", "than", "also")}, **errors))
     return "; ".join(parts)
 
+# %% ../nbs/deeper/report.ipynb #7074e6a2
 def _verdict(row, note):
     "A claim as a row of texts"
     verdict = f"**{row['verdict']}{' (' + row['remark'] + ')' if row['remark'] else ''}**"
@@ -149,6 +152,7 @@ def verdicts_in_words(
     columns = ["the reference's verdict", "read as", "means", "difference [95 %]", "n", "p, corrected", "ours"]
     return pd.DataFrame(rows, columns=columns, index=pd.Index(table.step, name="step"))
 
+# %% ../nbs/deeper/report.ipynb #1fbd8ee2
 def tally(
     table:pd.DataFrame, # of `judge`
 )->dict: # verdict -> number of claims
@@ -172,6 +176,7 @@ def overview(
     columns = ["says", "trials", "left_out", "along", "first", "last", "goal"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("study")
 
+# %% ../nbs/deeper/report.ipynb #87f04055
 def overview_in_words(
     table:pd.DataFrame, # of `overview`
 )->pd.DataFrame: # texts
@@ -210,6 +215,7 @@ def levels(
     tables = {hold: labels_quantiles(frame, hold=hold) for hold in (1, 3)}
     return pd.concat(tables, names=["hold"]).reorder_levels(["study", "level", "hold"])
 
+# %% ../nbs/deeper/report.ipynb #87b8fb6f
 def levels_in_words(
     table:pd.DataFrame, # of `levels`
 )->pd.DataFrame: # a row a study, a column a level; texts
@@ -236,6 +242,7 @@ def costs(
                       *(used[c].agg(joined) for c in ("device", "arithmetic", "torch"))],
                      axis=1).rename_axis("study")
 
+# %% ../nbs/deeper/report.ipynb #b5bdd6c2
 def rounded(
     table:pd.DataFrame, # its first column becomes the index
     **forms:str, # column -> form, as in `format`
@@ -270,6 +277,7 @@ def numbers(
     columns = ["number", "reference", "mean", "low", "high", "n", "waits"]
     return pd.DataFrame(rows, columns=columns).set_index("number")
 
+# %% ../nbs/deeper/report.ipynb #fd4753dd
 def numbers_in_words(
     table:pd.DataFrame, # of `numbers`
 )->pd.DataFrame: # texts
@@ -354,6 +362,7 @@ def mistakes(
         gaps[f"{a} - {b}"] = 100 * differences(area(frame, *span(frame)), a, b)
     return evidence(gaps, **kwargs).rename_axis("mean accuracy, points")
 
+# %% ../nbs/deeper/report.ipynb #5067cea4
 def mistakes_in_words(
     table:pd.DataFrame, # of `mistakes`
 )->pd.DataFrame: # texts
@@ -469,6 +478,7 @@ def _one_short(r):
     words = interval(r, f" {r['unit']}", f"{sign},.{int(r['digits'])}f")
     return f"{r['what']} {words}".strip() + (" (undecided)" if r["answer"] == "undecided" else "")
 
+# %% ../nbs/deeper/report.ipynb #865ce9e3
 def short_in_words(
     table:pd.DataFrame, # of `line`, several
 )->pd.DataFrame: # a row a question; texts
@@ -488,6 +498,7 @@ def short_in_words(
 # %% ../nbs/deeper/report.ipynb #5621646e
 def _at_percent(ax): ax.yaxis.set_major_formatter(lambda v, _: f"{100*v:.4g} %")
 
+# %% ../nbs/deeper/report.ipynb #f73a6161
 def curves(
     frames:dict, # study -> its rounds
     studies, # names, in the order of drawing
@@ -556,6 +567,7 @@ def train_and_test(
     _at_percent(ax)
     return ax.figure
 
+# %% ../nbs/deeper/report.ipynb #d6514c66
 def figure(
     report:Report,
     name:str, # of the file, without .png

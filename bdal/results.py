@@ -27,6 +27,7 @@ def _files(folder):
     "The records in a folder; a copy under another name is none"
     return sorted(f for f in folder.glob("trial-*.jsonl") if f.stem.removeprefix("trial-").isdecimal())
 
+# %% ../nbs/deeper/results.ipynb #e8248b18
 def _records(studies, results=None):
     "Study and record of every trial, in the order of their files"
     results = Path(results or results_folder())
@@ -106,6 +107,7 @@ def run_so_far(
     folder = Path(results or results_folder())
     return [s for s in studies if any(Record(f).rounds for f in _files(folder/s))]
 
+# %% ../nbs/deeper/results.ipynb #8af8a364
 def load_used(
     *studies:str, # names in studies.toml
     results=None, # the folder; none: `results_folder()`
@@ -156,6 +158,7 @@ class NotMeasured(LookupError):
         needs, # what is missing, in words, [n]
     ): super().__init__(f"not measured yet: needs {', '.join(needs)}")
 
+# %% ../nbs/deeper/results.ipynb #f66b2dfd
 def study_frames(
     *studies:str, # names of folders in `results`
     results=None, # that folder; none: `results_folder()`
@@ -168,6 +171,7 @@ def study_frames(
         frames[study] = frame.assign(**{k: choices[k] for k in ("schedule", "batch") if k in choices})
     return frames
 
+# %% ../nbs/deeper/results.ipynb #2d0204d3
 def together(
     frames:dict, # study -> its rounds, as from `study_frames`
     *studies:str, # names
@@ -204,6 +208,7 @@ def acquired(
         frames.append(images)
     return pd.concat(frames, ignore_index=True)
 
+# %% ../nbs/deeper/results.ipynb #a878ac41
 def evenness(
     images:pd.DataFrame, # as from `acquired`
     classes:int=10, # C
@@ -212,6 +217,7 @@ def evenness(
     def entropy(labels): return stats.entropy(np.bincount(labels, minlength=classes)) / np.log(classes)
     return images.groupby(["study", "seed"], sort=False).label.apply(entropy).rename("evenness")
 
+# %% ../nbs/deeper/results.ipynb #0eeead71
 def share_along(
     images:pd.DataFrame, # as from `acquired`
     column:str="ambiguous", # true or false

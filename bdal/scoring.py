@@ -53,6 +53,7 @@ def same_for_all(
         given["target_log_probs_M_T_C"] = mc_log_probs(net, targets, T, seed, dtype=dtype, late=late)
     return given
 
+# %% ../nbs/deeper/race.ipynb #69a59c14
 def views(
     names, # what a score or selector names, of `NEEDS`
     net:nn.Module, # trained
@@ -154,6 +155,7 @@ def heat(
     "Who reaches the final"
     return torch.isin(pool_idx, acquire(glance_N, m, selector, ties, coldness, pool_idx).indices)
 
+# %% ../nbs/deeper/race.ipynb #8433ffc7
 def final(
     scores_N:torch.Tensor, # exact scores of the finalists, those of the glance of the others
     final_N:torch.Tensor, # who is a finalist, bool [N]
@@ -205,6 +207,7 @@ def n_candidates(
     if "features_N_D" in names: n = min(n, MOST_FEATURES // last_linear(net, one).in_features)
     return max(n, 1)
 
+# %% ../nbs/deeper/race.ipynb #edb715ef
 def candidates(
     names, # what the selector names, of `NEEDS`
     net:nn.Module, # trained
@@ -268,6 +271,7 @@ def choose(
     else: idx, scores = pool_idx, score_pool(net, x, pool_idx, score, **how)
     return acquire(scores, K, selector, ties, coldness, idx), idx, scores
 
+# %% ../nbs/deeper/race.ipynb #af99634a
 def can_race(
     selector:str, # name in `SELECTORS`
 )->bool:

@@ -67,6 +67,7 @@ def as_number(name, v, zero=False):
         raise ValueError(f"{name} is {v!r}; give a number {'from' if zero else 'above'} 0")
     return v if isinstance(v, (int, float)) else v.item()
 
+# %% ../nbs/03_steps.ipynb #e3bbea8a
 def check_dropout(p):
     "A probability, or three; numpy's too"
     p = p.tolist() if isinstance(p, (np.ndarray, np.number)) else p
@@ -75,6 +76,7 @@ def check_dropout(p):
         raise ValueError(f"p is {p!r}; give a probability in [0, 1), or three")
     return type(ps)(map(float, ps)) if any(isinstance(q, np.floating) for q in ps) else p
 
+# %% ../nbs/03_steps.ipynb #d92ac779
 def check_race(race, selector):
     "A share of the pool, as a number"
     ok = isinstance(race, (int, float, np.floating)) and not isinstance(race, bool)
@@ -118,6 +120,7 @@ def check_together(
         raise ValueError(f"{_features(p)} needs features, which are those of one network, and posterior "
                          f"{p.posterior!r} has {networks}; give 'dropout' or 'laplace', or another selector")
 
+# %% ../nbs/03_steps.ipynb #dd131909
 def _features(p):
     "Who of score and selector reads features; none: neither"
     for kind, name, registry in (("selector", p.selector, SELECTORS), ("score", p.score, SCORES)):
@@ -193,6 +196,7 @@ def default_net(
     "The network of a `Learner` that is given none"
     return bayesian_cnn(classes, p, seed, in_shape)
 
+# %% ../nbs/03_steps.ipynb #6c0097ce
 def new_net(
     net_of_seed, # function seed -> module
     seed:int, # of the trial
@@ -219,6 +223,7 @@ def cannot_take(x, error, net=None):
                  "for signals or sequences, let net begin with x.squeeze(1)")
     return f"the network cannot take inputs of shape {list(x.shape[1:])} ({error}); {cure}"
 
+# %% ../nbs/03_steps.ipynb #f14f5f2c
 def as_device(
     device=None, # where to compute; default: CUDA if there is any, else the CPU
 )->torch.device:
@@ -263,6 +268,7 @@ def check_same(net, x, out):
             "same seed; draw all that it has from torch's or numpy's global numbers, which are seeded"
         )
 
+# %% ../nbs/03_steps.ipynb #e80a61b0
 def check_training(net, x, classes):
     "Can it be trained? Some networks give more than logits then"
     if any(getattr(m, "sparse", False) is True for m in net.modules()):
@@ -293,6 +299,7 @@ def alone(
             "give each a copy.deepcopy of what they share, or keep that in eval mode"
         )
 
+# %% ../nbs/03_steps.ipynb #a5c08f4a
 def check_logits(out, classes):
     "Is it one finite number a class?"
     if list(as_logits(out).shape) != [1, classes]:
@@ -314,6 +321,7 @@ def nudged(net):
             if w.requires_grad: w.add_(torch.randn_like(w), alpha=.01)
     return net
 
+# %% ../nbs/03_steps.ipynb #f439972d
 def check_sampling(net, x, protocol, device):
     "Can it be sampled, as the posterior says, and has it what score and selector need?"
     kind, networks = as_posterior(protocol.posterior)
@@ -348,6 +356,7 @@ def take_step(net, x, classes, protocol, dtype):
     trained = Ensemble([net]) if kind == "ensemble" else Laplace(net, x) if kind == "laplace" else net
     mc_log_probs(trained, x, 2, dtype=dtype)
 
+# %% ../nbs/03_steps.ipynb #d8ab6472
 def rehearse(
     net_of_seed, # function seed -> module
     x:torch.Tensor, # two inputs, [2, ...]
@@ -421,6 +430,7 @@ def layers_in_words(
         lines.append(" ".join([name, type(m).__name__, *said, *sizes]))
     return "\n".join(lines)
 
+# %% ../nbs/03_steps.ipynb #41cc162c
 def net_in_words(
     net:nn.Module, # any
 )->str: # how many parameters, and a hash of the layers
@@ -442,6 +452,7 @@ def signature(
             total += float(part.double().cpu() @ places.cos())
     return float(f"{total:.9g}")
 
+# %% ../nbs/03_steps.ipynb #ac4b3ede
 def needs_disagreement(
     score:str, # name in `SCORES`
 )->bool: # as BALD: of T samples that are the same, it is 0
@@ -452,6 +463,7 @@ def needs_disagreement(
     )
     return "log_probs_N_T_C" in needs(SCORES[score]) and bool(value.abs().max() < 1e-6)
 
+# %% ../nbs/03_steps.ipynb #5fb4afaf
 def same_net(
     there:str|None, # of a record
     net:nn.Module, # here
@@ -510,6 +522,7 @@ def held_out(
                          f"give 0 to {classes - 1}, or set classes=, which else is what `start` has seen")
     return HeldOut(x, y, check_parts(parts, len(y)))
 
+# %% ../nbs/03_steps.ipynb #7112849a
 def check_parts(
     parts:dict|None, # name -> indices into the test set
     n:int, # inputs in the test set
@@ -634,6 +647,7 @@ def hold(self:Pool,
     labels_N[as_indices(order)] = as_labels(list(known.values()))
     self.classes, self._state = classes, (order, labels_N)
 
+# %% ../nbs/03_steps.ipynb #b53816c1
 @patch
 def _know(self:Learner, answers):
     "The pool holds what the network of this round may know, the rest waits in `answers`"
@@ -645,6 +659,7 @@ def _know(self:Learner, answers):
         if self.trained.net is not None: self.earlier, self.trained = self.trained, Trained()
     self.answers = answers
 
+# %% ../nbs/03_steps.ipynb #33e24cb3
 @patch(as_prop=True)
 def known(self:Learner)->tuple: # indices and labels, int64 [n]
     "All that is labelled, the answers of the open round too: a `start` for another Learner"
@@ -660,6 +675,7 @@ def fingerprint(
     for a in arrays: parts.update(np.ascontiguousarray(a))   # type: ignore[arg-type]
     return parts.hexdigest()[:16]
 
+# %% ../nbs/03_steps.ipynb #64d5da51
 @patch
 def _header(self:Learner, net, data, begun):
     "What this trial is, as the first line of its record"
@@ -688,6 +704,7 @@ def _header(self:Learner, net, data, begun):
     if self.test: began["test_parts"] = {name: fingerprint(idx) for name, idx in self.test.parts.items()}
     return {**header(config, self.device, self.dtype, threads), **({"began": began} if began else {})}
 
+# %% ../nbs/03_steps.ipynb #34df4701
 @patch(as_prop=True)
 def dtype(self:Learner)->torch.dtype:
     "The arithmetic of training, measuring and scoring"
@@ -747,6 +764,7 @@ def _train(self:Learner, pool, r):
                           self.progress.counting("training"))
     return Trained(r, net, since(begun))
 
+# %% ../nbs/03_steps.ipynb #7bb05883
 @patch(as_prop=True)
 def net(self:Learner)->nn.Module: # trained when first asked for; an `Ensemble` or `Laplace`, where the posterior is one
     "The network, trained on all labels so far"
@@ -799,6 +817,7 @@ def _choose(self:Learner, net, seed):
     scores_N[idx] = scores
     return batch, scores_N
 
+# %% ../nbs/03_steps.ipynb #c31881c2
 @patch
 def _targets(self:Learner, seed):
     "Inputs to be predicted, where score or selector names them"
@@ -821,6 +840,7 @@ def since(
     "Seconds since then"
     return max(0., round(time.perf_counter() - begun, 3))
 
+# %% ../nbs/03_steps.ipynb #9a86f03e
 @patch
 def _round(self:Learner)->tuple: # the record's line, with the indices to ask about; scores_N, NaN where not scored
     "Train, measure, score, choose"
@@ -863,6 +883,7 @@ def _told(self:Learner, idx, labels):
     last = [rounds[-1].get(k, [])[-len(idx):] for k in ("indices", "labels")] if rounds else []
     return last == [idx, labels] and idx != []
 
+# %% ../nbs/03_steps.ipynb #5733d96b
 @patch
 def _checked(self:Learner, idx, labels):
     "The same, each int64 [n]; an error for what cannot be labelled so, by all that is said now"
@@ -880,6 +901,7 @@ def _ask(self:Learner, progress):
             self.row, self.scores_N = self._round()
     finally: self.asking = False
 
+# %% ../nbs/03_steps.ipynb #bf8648b6
 @patch
 def _close(self:Learner):
     "All of a question has been answered: the next round; or, where all was skipped, another question"
@@ -926,6 +948,7 @@ def as_person(by):
     if by is None or isinstance(by, str): return by
     raise ValueError(f"by is {by!r:.60}; give a name as a text, or leave it out")
 
+# %% ../nbs/03_steps.ipynb #79984842
 @patch
 def tell(self:Learner,
     idx=(), # indices into the full set: those asked about, some of them, or others
@@ -952,6 +975,7 @@ def __repr__(self: Learner):
     more = f"; {n} more answers in this round" if (n := len(self.waiting())) else ""
     return f"Learner, {self.protocol.score}, round {len(self.record.rounds)}. {self.pool}{more}"
 
+# %% ../nbs/03_steps.ipynb #3b2ebfdd
 @patch
 def _repr_html_(self:Learner):
     config, n = self.record.header["config"], len(self.pool.labelled)

@@ -38,6 +38,7 @@ def of_type(
     if outer != kind and not (outer == "float" and kind == "int"): return False
     return kind != "list" or not inner or all(of_type(o, inner.removesuffix("]")) for o in value)
 
+# %% ../nbs/deeper/study.ipynb #9637dac3
 def check_parameters(
     namespace:dict, # `globals()` of the notebook, right after its parameters and imports
 )->dict: # name -> value
@@ -110,6 +111,7 @@ def _folder_named(name):
             return folder_data(Path(folder).expanduser(), *map(int, sides))
     return None
 
+# %% ../nbs/deeper/study.ipynb #01b6fab6
 @lru_cache(2)
 def _known_data(name):
     "Data that has a name of its own; none: nothing is called so"
@@ -192,6 +194,7 @@ def recorded_as(
     if key == "repeatedmnist": return f"mnist x{more[0] if more else 3} noise 0.1"
     return key if key.isalnum() and not more and not Path(name).is_dir() else ""
 
+# %% ../nbs/deeper/study.ipynb #8d322a04
 def same_trial(
     parameter:str, # "data", "net", "score" or another
     given, # its value
@@ -278,6 +281,7 @@ def show_rows(
     plt.close(fig)
     return fig
 
+# %% ../nbs/deeper/study.ipynb #717a366a
 def likeness(
     log_probs_n_T_C:torch.Tensor, # what T networks say of some images
 )->float: # 1: the same of all of them
@@ -360,6 +364,7 @@ def rounds(
     "Labels, accuracy, NLL and seconds of each round, to look at"
     return record.table().drop(columns="round").round(3)
 
+# %% ../nbs/deeper/study.ipynb #b1e35cf9
 def check_trial(
     record:Record, # a whole trial
     data:Data, # its images
@@ -391,6 +396,7 @@ def check_measures(
     assert rows.filter(regex="accuracy$").stack().between(0, 1).all(), "an accuracy is no share"
     assert (rows.filter(regex="nll$") >= 0).all(axis=None), "an NLL is negative"
 
+# %% ../nbs/deeper/study.ipynb #4c875563
 def cut_short(
     record:Record, # whole
     path, # of the copy
@@ -431,9 +437,10 @@ def in_common(
                          "choose K and start sets alike")
     return frame
 
-# %% ../nbs/deeper/study.ipynb #b9d3148a
+# %% ../nbs/deeper/study.ipynb #c0a27500
 COUNTS = (20, 50, 100, 150, 200, 300, 500, 640, 800, 1020) # numbers of labels that tables show
 
+# %% ../nbs/deeper/study.ipynb #b9d3148a
 class Comparison:
     "Studies beside each other, at the seeds and numbers of labels that all of them have"
     def __init__(self,
@@ -468,13 +475,13 @@ class Comparison:
         "The last number of labels at which the mean of a is below that of b; 0: at none"
         means = self.frame.pivot_table(self.value, "n_labelled", "study")
         return int(max(means.index[means[a] < means[b]], default=0))
-    def __repr__(self): return self._repr_markdown_()   # in a terminal's log
-    def _repr_markdown_(self):
-        n, low = len(self.seeds), int(self.frame.n_labelled.min())
-        each = f"{n} trial{'s'*(n > 1)}{' of each'*(len(self.studies) > 1)}"
+    def __repr__(self):
+        n, low, several = len(self.seeds), int(self.frame.n_labelled.min()), len(self.studies) > 1
         old = (" Records of protocol 1: ragged mini-batches make their curves dip at 130, 450 and 770 labels."
                if "protocol" not in protocols(*self.studies, results=self.results).index else "")
-        return f"{', '.join(self.names.values())}: {each}, from {low} to {self.last:,} labels.{old}"
+        return (f"{', '.join(self.names.values())}: {n} trial{'s'*(n > 1)}{' of each'*several}, "
+                f"from {low} to {self.last:,} labels.{old}")
+    _repr_markdown_ = __repr__
 
 # %% ../nbs/deeper/study.ipynb #dd5d03fc
 class Words(str):
@@ -482,6 +489,7 @@ class Words(str):
     def __repr__(self): return str(self)
     def _repr_markdown_(self): return str(self)
 
+# %% ../nbs/deeper/study.ipynb #ce0faebd
 def gain_in_words(
     studies:Comparison, # two or more
     a:str, # study
@@ -536,6 +544,7 @@ def paired_tests(
     table.index = pd.MultiIndex.from_tuples(family, names=["a", "b", "from", "to"])
     return table
 
+# %% ../nbs/deeper/study.ipynb #37739493
 def curve_numbers(
     studies:Comparison, # one or more
 )->pd.DataFrame: # a row a study and a number of labels: trials, and the mean and its interval

@@ -73,6 +73,7 @@ def _notebook(name, folder):
     own = Path(bdal.__file__).resolve().parent.parent/"nbs"/name
     return own if own.is_file() and not (folder/name).is_file() else folder/name
 
+# %% ../nbs/deeper/sweep.ipynb #00c04394
 def load_studies(
     path, # of the TOML file
 )->dict: # name -> Study
@@ -99,6 +100,7 @@ def _this_python():
     # whatever a kernelspec of the user's says, which may be stale
     return type("ThisPython", (manager.AsyncKernelManager,), dict(kernel_spec=spec))
 
+# %% ../nbs/deeper/sweep.ipynb #20a8e0a1
 def _kernel(nb, name):
     "Which kernel runs a notebook, as papermill takes it"
     asked = nb.metadata.get("kernelspec", {}).get("name") or "python3"
@@ -131,6 +133,7 @@ def _read_notebook(path):
         raise ValueError(f"{path} is not a notebook ({type(e).__name__}: {e}); "
                          "put back the one that was there") from e
 
+# %% ../nbs/deeper/sweep.ipynb #b5b33c67
 def _check_notebook(path):
     "Parameters that a notebook declares, name -> (type, default); ready for a sweep?"
     translators = _need("papermill.translators")
@@ -143,7 +146,6 @@ def _check_notebook(path):
                                                   "the study begins")
     _kernel(nb, path.name)
     return {name: (p.inferred_type_name, p.default) for name, p in declared.items()}
-
 
 # %% ../nbs/deeper/sweep.ipynb #93654b10
 def check_study(
@@ -166,6 +168,7 @@ def check_study(
     Protocol(**checked)   # K = 0 and the like
     return {k: given[k] if k in given else _value(default) for k, (_, default) in declared.items()}
 
+# %% ../nbs/deeper/sweep.ipynb #8c78e585
 def _value(source):
     "What a literal says; none: it is no literal"
     try: return ast.literal_eval(source)
@@ -194,6 +197,7 @@ def code_hash(
 
 _HASHES:dict[tuple, str] = {} # of each notebook as it was when it was read
 
+# %% ../nbs/deeper/sweep.ipynb #cd5e59c1
 def notebook_hash(
     path:Path, # of a notebook
 )->str: # 8 hexadecimal digits
@@ -205,6 +209,7 @@ def notebook_hash(
         _HASHES[version] = code_hash(c.source for c in cells if c.cell_type == "code" and c is not parameters)
     return _HASHES[version]
 
+# %% ../nbs/deeper/sweep.ipynb #356d01e9
 def check_inside(
     root:Path, # the folder of `results` and `runs`
     *paths:Path, # files in it that are to be written
@@ -261,6 +266,7 @@ def differences(self:Trial,
     changed = code != now["notebook"]["code"]
     return found, f"; {self.notebook.name} has changed since it was begun" if changed else ""
 
+# %% ../nbs/deeper/sweep.ipynb #8e13b524
 @patch
 def _refusal(self:Trial, record, found):
     "Why a record is not to be touched, in words, or nothing; and may it be extended?"
@@ -280,6 +286,7 @@ def state(self:Trial)->tuple: # "new", "begun", "finished" or "refused"; in word
         return "refused", (f"{self.record} is not a record of a trial ({type(e).__name__}: {e}); "
                            "move it away"), None
 
+# %% ../nbs/deeper/sweep.ipynb #9e3c3c02
 @patch
 def _state(self:Trial):
     check_inside(self.root, self.record, self.executed, self.unfinished, self.lock)
@@ -315,6 +322,7 @@ def plan(
             for seed in range(max(trials or s.trials for s, _ in chosen))
             for s, values in chosen if seed < (trials or s.trials)]
 
+# %% ../nbs/deeper/sweep.ipynb #e510ec40
 def _runs_in(study):
     "A notebook runs in its own folder; the project's, for a file elsewhere, in that of the file"
     own = study.folder is None or study.notebook.is_relative_to(study.folder)
@@ -333,6 +341,7 @@ def _end_with(parent):
     if os.getppid() == parent and name not in [t.name for t in threading.enumerate()]:
         threading.Thread(target=watch, name=name, daemon=True).start()
 
+# %% ../nbs/deeper/sweep.ipynb #4b044a1f
 def _wait_for_record(path, seconds=10):
     "A kernel whose worker was killed lives a second longer; somebody else's lives on: False"
     for _ in range(seconds*2):
@@ -343,6 +352,7 @@ def _wait_for_record(path, seconds=10):
         time.sleep(.5)
     return False
 
+# %% ../nbs/deeper/sweep.ipynb #99c94f52
 def _execute(trial):
     "The notebook up to the report, by papermill"
     nb, _ = _read_notebook(trial.notebook)
@@ -406,6 +416,7 @@ def _say(text):
     try: print(time.strftime("%H:%M:%S ") + text, flush=True)
     except OSError: pass   # a log on a full disk is not worth a trial
 
+# %% ../nbs/deeper/sweep.ipynb #41b1527a
 def _follow(trials, over):
     "Until it is over, say what the records of trials say"
     def size(t): return t.record.stat().st_size if t.record.exists() else 0
@@ -440,6 +451,7 @@ def _client(backend, scheduler):
         ) from e
     return client
 
+# %% ../nbs/deeper/sweep.ipynb #c8dc5bc7
 def _outcomes(trials, jobs, threads, client):
     "What `run` tells of each trial, as it comes; where workers were lost, an error after all others have come"
     if not client:
@@ -524,6 +536,7 @@ def status(
         if state in ("new", "begun"): row["todo"].append(_rounds_left(t, rounds))
     return pd.DataFrame({study: _status_row(**row) for study, row in rows.items()}).T.rename_axis("study")
 
+# %% ../nbs/deeper/sweep.ipynb #07380c32
 def _rounds_left(trial, rounds, start=20):
     "Rounds that a trial still has to do; none: its notebook does not say"
     K, n_final = trial.parameters.get("K"), trial.parameters.get("n_final")
@@ -532,6 +545,7 @@ def _rounds_left(trial, rounds, start=20):
     over = rounds and rounds[-1].get("indices") == [] and start >= n_final
     return 0 if over else max(0, -(-(n_final - start)//K)) + 1
 
+# %% ../nbs/deeper/sweep.ipynb #59ffb8b0
 def _status_row(done, begun, refused, trials, rounds, accuracies, seconds, todo):
     "One study in words"
     known = [a for a in accuracies if a is not None]
@@ -642,6 +656,7 @@ def main(
         return 2
     return 1 if _summary(trials, results) else 0
 
+# %% ../nbs/deeper/sweep.ipynb #e0740723
 def cli()->None:
     "`main`, as a process: Ctrl-C ends it, and its trials with it"
     try: sys.exit(main())   # joblib tidies up

@@ -36,6 +36,7 @@ def _max_in_place(parts):
     for other in others: torch.maximum(best, other, out=best)
     return best
 
+# %% ../nbs/deeper/thinning.ipynb #34720568
 def _conv(a, conv, pool, product, planes, whole=False):
     "Convolution and max pooling of a [C, H, W, B] in pieces; `product` turns patches into [..., O, columns]"
     if any(conv.padding):
@@ -56,6 +57,7 @@ def _conv(a, conv, pool, product, planes, whole=False):
         pieces.append(_max_in_place(parts).unflatten(-1, (rows, width, a.shape[-1])))
     return torch.cat(pieces, -3) if len(pieces) > 1 else pieces[0]
 
+# %% ../nbs/deeper/thinning.ipynb #7e75224f
 def _at_offsets(w, conv, pool):
     "Kernels [O, I, kh, kw] at each offset of the pooling window, padded with zeros: [pool**2, O, I, KH, KW]"
     (sy, sx), last = conv.stride, pool - 1
@@ -85,6 +87,7 @@ def _layers(net):
     "The layers of nested Sequentials, in order"
     return [l for m in net for l in _layers(m)] if type(net) is nn.Sequential else [net]
 
+# %% ../nbs/deeper/thinning.ipynb #1ce3141d
 def _can_thin(layer):
     if type(layer) is nn.Conv2d:
         return (layer.groups == 1 and layer.padding_mode == "zeros" and layer.dilation == (1, 1)
@@ -93,6 +96,7 @@ def _can_thin(layer):
     if type(layer) in NORMS: return layer.track_running_stats
     return type(layer) in (nn.Linear, ConsistentDropout, ConsistentDropout2d, *POINTWISE, *POOLING)
 
+# %% ../nbs/deeper/thinning.ipynb #2eb1459f
 def _pools_simply(layer):
     "Is this max pooling over square windows that do not overlap, without padding?"
     return (
@@ -115,6 +119,7 @@ def _fuse(layers):
             layers[j] = nn.Identity()
     return layers, pool_of
 
+# %% ../nbs/deeper/thinning.ipynb #0573b1c6
 def _foldable(mask, after):
     "May a mask wait for the next weights? It must be one number a channel, and the layers between homogeneous"
     reader = next((l for l in after if not isinstance(l, HOMOGENEOUS)), None)
@@ -139,6 +144,7 @@ def _pick(h, out):
     rows = out if len(h) == 1 else out + h.shape[1]*torch.arange(len(out), device=h.device)[:, None]
     return h.flatten(0, 1).index_select(0, rows.flatten()).unflatten(0, out.shape)
 
+# %% ../nbs/deeper/thinning.ipynb #c023ec9b
 def _conv_step(w, layer, s, out, pool):
     if s.shared:   # partial products
         whole, values = w.dtype == torch.bfloat16, s.values
@@ -155,6 +161,7 @@ def _conv_step(w, layer, s, out, pool):
     return lambda h: torch.stack([_conv(h[t], layer, pool, lambda u, v=v: v @ u.flatten(0, 1), len(v))
                                   for t, v in enumerate(ws)])
 
+# %% ../nbs/deeper/thinning.ipynb #91b8a041
 def _linear_step(w, s, out):
     if s.shared and s.values is None and out is not None and out.numel() > len(w):   # once for all networks
         every = _linear_step(w, s, None)
@@ -166,6 +173,7 @@ def _linear_step(w, s, out):
     if s.shared: return lambda h: (w_T.flatten(0, 1) @ h).unflatten(0, w_T.shape[:2])
     return lambda h: w_T @ h
 
+# %% ../nbs/deeper/thinning.ipynb #477b2a3a
 def _affine_step(scale, shift, s, out=None):
     "h * scale + shift, a number each a channel"
     scale, shift = (v if v is None else v[None] if out is None else v[out] for v in (scale, shift))
@@ -185,6 +193,7 @@ class _Slices(nn.Module):
             h = reduce(torch.maximum, parts)
         return h
 
+# %% ../nbs/deeper/thinning.ipynb #ee743ab4
 def _front(layers, dtype):
     "What all networks share, without gradients: pooling by slices, ReLU in place"
     front = copy.deepcopy(nn.Sequential(*layers)).eval().to(dtype)
@@ -212,6 +221,7 @@ def _dropout_step(mask, after, s):
     was_shared, s.shared = s.shared, False
     return lambda h: (h[None] if was_shared else h) * mask[..., None]
 
+# %% ../nbs/deeper/thinning.ipynb #2c0a08c0
 def _flatten_step(s, h):
     "Flatten channels and pixels; a channel's position and mask value become those of all its pixels"
     axis = 0 if s.shared else 1
@@ -222,6 +232,7 @@ def _flatten_step(s, h):
         s.idx = (s.idx[:, :, None] * pixels + torch.arange(pixels, device=h.device)).flatten(1)
     return lambda h: h.flatten(axis, -2)
 
+# %% ../nbs/deeper/thinning.ipynb #94140af5
 def _dense_step(layer, s, dtype):
     "A layer that cannot be thinned sees every channel in its place, dropped ones as zeros"
     warnings.warn(
@@ -315,6 +326,7 @@ def thins_all(
     "Are all its layers of kinds that thinning knows?"
     return all(map(_can_thin, _layers(net)))
 
+# %% ../nbs/deeper/thinning.ipynb #7c30edd7
 def computes(
     net:nn.Module, # to be thinned
 )->bool: # no: it may look something up, or have numbers of its own that are not to be rounded

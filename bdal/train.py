@@ -33,6 +33,7 @@ def auto_dtype(
         native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)()
     return torch.bfloat16 if native else torch.float32
 
+# %% ../nbs/01a_training.ipynb #60f684bb
 def even_batches(
     n:int, # inputs
     batch:int, # inputs in a mini-batch, at most
@@ -78,6 +79,7 @@ def fit_threads(
     if isinstance(flops, BaseException): raise flops
     return threads if flops/2 * min(batch, len(x)) >= LARGE else 1
 
+# %% ../nbs/01a_training.ipynb #00761dc8
 @contextmanager
 def using_threads(
     n:int, # of torch, on the CPU
@@ -100,6 +102,7 @@ def _basis(h, w, knots):
     bumps = F.interpolate(knots_alone, (h, w), mode="bicubic", align_corners=True)
     return torch.cat([places, torch.ones(1, h*w, dtype=torch.float32), bumps.flatten(1)])
 
+# %% ../nbs/01a_training.ipynb #5d0bfe5f
 def affine(
     x:torch.Tensor, # images, [B, channels, H, W], background 0
     degrees:float=15., # largest turn either way
@@ -121,6 +124,7 @@ def affine(
     )
     return F.grid_sample(x, places_B.to(x), align_corners=False)
 
+# %% ../nbs/01a_training.ipynb #4be39959
 def elastic(
     x:torch.Tensor, # images, [B, channels, H, W], background 0
     bend:float=.1, # standard deviation of a knot's displacement, in halves of the image
@@ -142,6 +146,7 @@ def optimizer(
     opt = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
     return opt, torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=steps) if steps > 1 else None
 
+# %% ../nbs/01a_training.ipynb #e00388ba
 def finite_losses(
     losses:list, # of each step, tensors
     lr:float, # that they were made with
@@ -163,6 +168,7 @@ def _check_net(net):
         raise ValueError("the network has complex parameters, which AdamW cannot take; give real ones, "
                          "such as their real and imaginary parts")
 
+# %% ../nbs/01a_training.ipynb #d8f6b11b
 def _check_numbers(**given):
     "Whole numbers from 1, and rates"
     for name, v in given.items():
@@ -172,6 +178,7 @@ def _check_numbers(**given):
             kind = f"a number {'from' if zero else 'above'} 0" if rate else "1 or more, a whole number"
             raise ValueError(f"{name} is {v!r}; give {kind}")
 
+# %% ../nbs/01a_training.ipynb #b86c2d9d
 def _check_fit(net, x, y, epochs, steps, batch, lr, weight_decay, dtype, augment):
     "The labels; an error for what cannot be trained"
     _check_net(net)
@@ -202,6 +209,7 @@ def _logits(net, x_B, layout, first, y):
     if first: _check_classes(as_logits(out), y)
     return as_logits(out)
 
+# %% ../nbs/01a_training.ipynb #c177e881
 def _changed(augment, x_B):
     "Inputs, changed a little; an error for those that cannot be"
     try: return augment(x_B)
