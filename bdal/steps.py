@@ -395,7 +395,8 @@ def check_net(
     with undisturbed(grad=True):
         try: net = new_net(net_of_seed, protocol.seed, 0, device).eval()
         except Exception as e:
-            raise ValueError(f"net makes no network of a seed ({e}); give a function seed -> module, "
+            what = f"net is the class {net_of_seed.__name__}, which" if isinstance(net_of_seed, type) else "net"
+            raise ValueError(f"{what} makes no network of a seed ({e}); give a function seed -> module, "
                              "such as lambda seed: MyNet()") from e
         try:
             with torch.no_grad(), seeded(0, "check"): out = net(x[:1].clone().to(device))

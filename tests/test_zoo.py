@@ -531,5 +531,5 @@ def test_probabilities_for_logits_are_said():
 
 @pytest.mark.parametrize("net", [lambda: mlp(nn.ReLU(), nn.Dropout(0.5)), lambda size: nn.Linear(8, size), None.__class__])
 def test_what_makes_no_network_of_a_seed(net):
-    with pytest.raises(ValueError, match="net makes no network of a seed.*lambda seed"):
+    with pytest.raises(ValueError, match="makes no network of a seed.*lambda seed"):
         check_net(net, TABLE, C, Protocol(score="bald", T=T))
