@@ -226,26 +226,26 @@ def sign_flip(
     return float(min(1., test.pvalue))
 
 # %% ../nbs/deeper/evidence.ipynb #d9dc470d
+def _corrected(p, correct):
+    "p-values, of which `correct` has seen the m finite ones, in rising order"
+    p = np.asarray(p, dtype=float)
+    order, m = np.argsort(p), np.isfinite(p).sum()
+    out = np.full(len(p), np.nan)
+    out[order[:m]] = correct(p[order[:m]], m)
+    return out
+
 def holm(
     p, # p-values of one family, [m]; NaN is left out of the count
 )->np.ndarray: # corrected, [m]
     "Holm's step-down correction for the number of comparisons (Holm 1979)"
-    p = np.asarray(p, dtype=float)
-    order, m = np.argsort(p), np.isfinite(p).sum()
-    out = np.full(len(p), np.nan)
-    out[order[:m]] = np.minimum(1, np.maximum.accumulate(p[order[:m]] * np.arange(m, 0, -1)))
-    return out
+    return _corrected(p, lambda p, m: np.minimum(1, np.maximum.accumulate(p * np.arange(m, 0, -1))))
 
 # %% ../nbs/deeper/evidence.ipynb #9241c2ac
 def false_discoveries(
     p, # p-values of one family, [m]; NaN is left out of the count
 )->np.ndarray: # corrected, [m]
     "The false discovery rate's step-up correction (Benjamini & Hochberg 1995)"
-    p = np.asarray(p, dtype=float)
-    order, m = np.argsort(p), np.isfinite(p).sum()
-    out, found = np.full(len(p), np.nan), p[order[:m]] * m / np.arange(1, m + 1)
-    out[order[:m]] = np.minimum.accumulate(found[::-1])[::-1]
-    return out
+    return _corrected(p, lambda p, m: np.minimum.accumulate((p * m / np.arange(1, m + 1))[::-1])[::-1])
 
 CORRECTIONS = dict(holm=holm, fdr=false_discoveries)
 
