@@ -5,18 +5,18 @@
 # %% ../nbs/deeper/claims.ipynb #e5af018f
 from __future__ import annotations
 import importlib, sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 import numpy as np
 import pandas as pd
 from .acquisition import lookup
 from .results import NotMeasured, acquired, share_so_far, together
-from .evidence import (cost_ratio, evidence, gain, labels_needed, mean_along, reaches, rounds_taken,
-                           share_at_end, span, spread, steps_taken, value_at)
+from .evidence import (cost_ratio, evidence, gain, labels_needed, mean_along, pooled_spread, reaches,
+                           rounds_taken, share_at_end, span, spread, steps_taken, value_at)
 
 # %% auto #0
-__all__ = ['MEASURES', 'BUILT', 'COLUMNS', 'Claim', 'read_toml', 'load_claims', 'pairs_of', 'range_of', 'outcome', 'judge',
-           'of_all', 'dirty_images', 'with_dirty', 'with_score_seconds']
+__all__ = ['MEASURES', 'BUILT', 'COLUMNS', 'Claim', 'read_toml', 'load_claims', 'pairs_of', 'range_of', 'spread_of', 'outcome',
+           'judge', 'of_all', 'dirty_images', 'with_dirty', 'with_score_seconds', 'with_calibration']
 
 # %% ../nbs/deeper/claims.ipynb #c9893288
 MEASURES = dict(at=value_at, gain=gain, mean=mean_along, spread=spread, labels=labels_needed,
@@ -35,6 +35,7 @@ class Claim:
     bound:float=0. # in `unit`
     note:str="" # added to `read_as`, with numbers of the outcome
     also:dict|None=None # arguments for a second look, of which only `note` speaks
+    pool:tuple=() # studies that differ from both sides in the method alone
 
     @property
     def sides(self)->list: return [side for side in (self.more, self.than) if isinstance(side, dict)]
@@ -78,10 +79,12 @@ def load_claims(
     path, # of claims.toml
 )->list: # of Claim, in the order of the file
     "The claims of a file, checked"
-    claims = []
-    for name, table in read_toml(path).get("claim", {}).items():
-        try: claims.append(_claim(name, table))
+    claims, file = [], read_toml(path)
+    for name, table in file.get("claim", {}).items():
+        try: claim = _claim(name, table)
         except ValueError as e: raise ValueError(f"{path}, claim {name!r}: {e}") from e
+        pools = (tuple(p) for p in file.get("pool", {}).values() if set(claim.studies) <= set(p))
+        claims.append(replace(claim, pool=next(pools, ())))
     return claims
 
 # %% ../nbs/deeper/claims.ipynb #ca857ac8
@@ -123,11 +126,30 @@ def range_of(
     capped = reaches(frame, claim.sides[0]["level"])[1] if measure == "labels" else None
     return {**found, **dict(zip(("later_than", "counts_as"), capped or ()))}
 
+# %% ../nbs/deeper/claims.ipynb #dad5cfcc
+def spread_of(
+    claim:Claim,
+    frames:dict, # study -> its rounds
+)->tuple|None: # as from `pooled_spread`, in the claim's unit; none: the studies have no pool, or this is no mean
+    "How far differences stray by all studies of the claim's pool that cover its labels"
+    side, here = claim.sides[0], range_of(claim, frames)
+    if not here or side["measure"] != "mean": return None
+    there = [s for s in claim.pool if s in frames and s not in claim.studies]
+    how = {**side, "low": here["first"], "high": here["last"]}
+    found = {}
+    for study in (*claim.studies, *there):
+        alike = list(dict.fromkeys((*claim.studies, study)))
+        try:
+            if span(together(frames, *alike), how["low"], how["high"]) == (how["low"], how["high"]):
+                found[study] = _measured({**how, "study": study}, frames, alike, claim.unit)
+        except NotMeasured: pass
+    return pooled_spread(pd.concat(found, names=["study", "seed"])) if found else None
+
 # %% ../nbs/deeper/claims.ipynb #8c9175d9
 BUILT = "by construction"
 _WORDS = dict(above="supported", below="refuted", undecided="undecided")
 COLUMNS = ("step claim words read_as unit first last later_than counts_as more than also n mean low high "
-           "beyond p p_fdr test answer verdict remark").split()
+           "beyond p p_fdr test df answer verdict remark").split()
 
 def outcome(
     claim:Claim,
@@ -172,8 +194,9 @@ def judge(
         for name in counted: rows[name].update(_counted(there[name]))
         tested = {name: row for name, row in there.items() if name not in counted}
         if not tested: continue
+        pooled = {c.name: spread_of(c, frames) for c in claims if c.name in tested}
         found = evidence({name: row["gap"] for name, row in tested.items()},
-                         {name: row["beyond"] for name, row in tested.items()}, test, level, "fdr")
+                         {name: row["beyond"] for name, row in tested.items()}, test, level, "fdr", pooled)
         for name, row in found.iterrows():
             rows[name].update(row.to_dict(), verdict=_WORDS[row.answer], remark=_remark(row, level))
     return pd.DataFrame(rows.values(), columns=COLUMNS)
@@ -215,3 +238,15 @@ def with_score_seconds(
     if not Path(file).is_file(): return frames
     seconds = pd.read_csv(file).rename(columns=dict(network="seed"))
     return {**frames, "score_seconds": seconds.assign(study="score_seconds")}
+
+def with_calibration(
+    frames:dict, # study -> its rounds
+    file, # calibration.csv: a row a network; study, seed, n_labelled, ece, brier
+)->dict: # the same; where the file has something to say with `test_ece` and `test_brier`
+    "Adds what was measured later of the networks of some rounds"
+    if not Path(file).is_file(): return frames
+    later = pd.read_csv(file).rename(columns=dict(ece="test_ece", brier="test_brier"))
+    later = later[["study", "seed", "n_labelled", "test_ece", "test_brier"]]
+    known = set(later.study)
+    return {s: f.merge(later, "left", ["study", "seed", "n_labelled"]) if s in known else f
+            for s, f in frames.items()}

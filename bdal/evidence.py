@@ -14,10 +14,10 @@ from .results import NotMeasured, axis
 # %% auto #0
 __all__ = ['CORRECTIONS', 'TESTS', 'mean_interval', 'curve', 'at_labels', 'curve_table', 'labels_to', 'quantiles',
            'labels_quantiles', 'labels_in_words', 'labels_table', 'crossings', 'area', 'at', 'common_range',
-           'differences', 'sign_flip', 'holm', 'false_discoveries', 'evidence', 'compare', 'gaps', 'in_words',
-           'deviation', 'value_at', 'gain', 'shared', 'span', 'mean_along', 'spread', 'share_at_end', 'reaches',
-           'labels_needed', 'steps_taken', 'rounds_taken', 'cost_ratio', 'detectable', 'finds', 'labels_saved',
-           'penalty_matrix']
+           'differences', 'sign_flip', 'holm', 'false_discoveries', 'pooled_spread', 'evidence', 'compare', 'gaps',
+           'in_words', 'deviation', 'value_at', 'gain', 'shared', 'span', 'mean_along', 'spread', 'share_at_end',
+           'reaches', 'labels_needed', 'steps_taken', 'rounds_taken', 'cost_ratio', 'detectable', 'finds',
+           'labels_saved', 'penalty_matrix']
 
 # %% ../nbs/deeper/evidence.ipynb #421c6f93
 def mean_interval(
@@ -255,6 +255,31 @@ def _alike(d): return np.ptp(d) <= 1e-9*np.abs(d).max()   # but for rounding: no
 TESTS = {"sign-flip": sign_flip, # no assumption about the shape; needs six pairs to come below 5 %
          "t": lambda d: sign_flip(d) if _alike(d) else float(stats.ttest_1samp(d, 0).pvalue)} # Student's
 
+# %% ../nbs/deeper/evidence.ipynb #fef04920
+def pooled_spread(
+    values:pd.Series, # indexed by study and seed, as from `area`; studies that differ in the method alone
+)->tuple: # standard deviation of a difference within pairs; degrees of freedom
+    "How far a difference within a pair strays, by all studies and seeds at once"
+    values = values.dropna()
+    names = values.index.to_frame(index=False)[["study", "seed"]].astype(str)
+    X, y = pd.get_dummies(names, dtype=float).to_numpy(), values.to_numpy()
+    fit, _, rank, _ = np.linalg.lstsq(X, y, rcond=None)
+    df = len(y) - int(rank)
+    return math.sqrt(2*np.square(y - X @ fit).sum()/df) if df else math.nan, df
+
+# %% ../nbs/deeper/evidence.ipynb #39765ad8
+def _tested(d, bound, which, pooled):
+    "One row of the evidence; a pooled spread takes the place of the pairs' own, if that has fewer degrees of freedom"
+    n = len(d)
+    mean, low, high = mean_interval(d)
+    p, df = TESTS[which](d - bound), n - 1
+    if which == "t" and pooled and pooled[1] > df:
+        which, (sd, df) = "pooled t", pooled
+        half = stats.t.ppf(.975, df)*sd/n**.5
+        low, high, p = mean - half, mean + half, 2*stats.t.sf(abs(mean - bound)/(sd/n**.5), df)
+    if which == "sign-flip" and n > 16: which = "Wilcoxon"
+    return dict(n=n, mean=mean, low=low, high=high, beyond=bound, p=float(p), test=which, df=df)
+
 # %% ../nbs/deeper/evidence.ipynb #b7a12f0e
 def evidence(
     family:dict, # name -> differences within pairs, [n]
@@ -262,7 +287,8 @@ def evidence(
     test:str="auto", # "sign-flip" (exact), "t" (Student's), or by the number of pairs
     level:float=0.05, # of significance, for the whole family
     correct:str="holm", # "holm": no false alarm; "fdr": few among the findings
-)->pd.DataFrame: # a row a name: n, mean, low, high, beyond, p, p_holm (or p_fdr), test, answer
+    pooled:dict|None=None, # name -> as from `pooled_spread`, where it may be used
+)->pd.DataFrame: # a row a name: n, mean, low, high, beyond, p, p_holm (or p_fdr), test, df, answer
     "Mean difference, 95 % interval, p, corrected p, and the answer: above, below or undecided"
     if test not in ("auto", *TESTS):
         raise ValueError(f"there is no test {test!r}; choose from auto, {', '.join(TESTS)}")
@@ -278,11 +304,8 @@ def evidence(
                 "compare areas, or put a bound in its place"
             )
         which = test if test != "auto" else "sign-flip" if m*2/2**len(d) < level else "t"
-        rows[name] = (len(d), *mean_interval(d), bound, TESTS[which](d - bound),
-                      "Wilcoxon" if which == "sign-flip" and len(d) > 16 else which)
-    table = pd.DataFrame.from_dict(
-        rows, orient="index", columns=["n", "mean", "low", "high", "beyond", "p", "test"]
-    )
+        rows[name] = _tested(d, bound, which, (pooled or {}).get(name) if test == "auto" else None)
+    table = pd.DataFrame.from_dict(rows, orient="index")
     table.insert(6, f"p_{correct}", CORRECTIONS[correct](table.p))
     sure = table[f"p_{correct}"] < level
     table["answer"] = np.select([sure & (table.low > table.beyond), sure & (table.high < table.beyond)],
@@ -479,17 +502,19 @@ def detectable(
     n:int, # pairs
     chance:float=.8, # to find it
     level:float=.05, # of significance, two-sided
+    df:int|None=None, # degrees of freedom; none: n - 1
 )->float: # standard deviations of the differences within pairs
     "The true mean difference that n pairs find with this chance, by Student's t-test"
-    if n < 2: return math.inf
-    edge = stats.t.ppf(1 - level/2, n - 1)
-    return optimize.brentq(lambda d: stats.nct.sf(edge, n - 1, d*n**.5) - chance, 1e-6, 1e3)
+    if (df := df or n - 1) < 1: return math.inf
+    edge = stats.t.ppf(1 - level/2, df)
+    return optimize.brentq(lambda d: stats.nct.sf(edge, df, d*n**.5) - chance, 1e-6, 1e3)
 
 def finds(
     row, # of `evidence`, with n, mean and high
 )->float: # in the units of the difference
-    "The true difference that this comparison finds four times in five, by the spread of its own pairs"
-    return (row["high"] - row["mean"])/stats.t.ppf(.975, row["n"] - 1)*row["n"]**.5*detectable(row["n"])
+    "The true difference that this comparison finds four times in five, by the spread that its test used"
+    n, df = row["n"], row["df"]
+    return (row["high"] - row["mean"])/stats.t.ppf(.975, df)*n**.5*detectable(n, df=df)
 
 # %% ../nbs/deeper/evidence.ipynb #d656296e
 def labels_saved(

@@ -18,10 +18,10 @@ from .claims import BUILT, MEASURES, dirty_images, of_all, read_toml
 # %% auto #0
 __all__ = ['Report', 'as_read', 'paragraph', 'section', 'estimate', 'interval', 'verdicts_in_words', 'tally', 'overview',
            'overview_in_words', 'study_table', 'on_clean', 'levels', 'levels_in_words', 'costs', 'rounded',
-           'costs_in_words', 'numbers', 'numbers_in_words', 'dirty_parts', 'dirty_acquired', 'parts_in_words',
-           'mistakes', 'mistakes_in_words', 'values_short', 'medians_short', 'gains_short', 'shares_short',
-           'steps_short', 'mistakes_short', 'line', 'short_in_words', 'curves', 'early_and_late', 'panels',
-           'train_and_test', 'figure']
+           'costs_in_words', 'numbers', 'published', 'numbers_in_words', 'dirty_parts', 'dirty_acquired',
+           'parts_in_words', 'mistakes', 'mistakes_in_words', 'values_short', 'medians_short', 'gains_short',
+           'shares_short', 'steps_short', 'mistakes_short', 'line', 'short_in_words', 'curves', 'early_and_late',
+           'panels', 'train_and_test', 'figure']
 
 # %% ../nbs/deeper/report.ipynb #ccd8dab1
 class Report:
@@ -135,7 +135,7 @@ def _verdict(row, note):
     if np.isnan(row["n"]): return [row["words"], row["read_as"], "", "", "", "", verdict]
     digits = _DIGITS.get(row["unit"], 1)
     values = " / ".join(f"{row[k]:.{digits}f}" for k in ("more", "than"))
-    p = BUILT if row["test"] == BUILT else f"{row['p_fdr']:.2g}" + (" t" if row["test"] == "t" else "")
+    p = BUILT if row["test"] == BUILT else f"{row['p_fdr']:.2g}" + f" {row['test']}"*row["test"].endswith("t")
     difference = f"{interval(row, form=f'+.{digits}f')} {row['unit']}"
     if row["verdict"] == "undecided" and row["n"] > 1:
         verdict += f"; {row['n']:.0f} pairs find {finds(row):.{digits}f} {row['unit']}"
@@ -261,20 +261,40 @@ def costs_in_words(
     return rounded(one, hours=".2f", train=".2f", score=".2f", evaluate=".2f", **{"minutes a trial": ".1f"})
 
 # %% ../nbs/deeper/report.ipynb #61d07fd1
+def _ours(side, frames):
+    "Our number beside one of theirs: mean, low, high, n, or what it waits for"
+    words = ("says", "theirs", "source", "differs", "measure", "study")
+    how = {k: v for k, v in side.items() if k not in words}
+    scale = 1 if "nll" in side.get("value", "") else 100
+    try: values = scale * MEASURES[side["measure"]](together(frames, side["study"]), side["study"], **how)
+    except NotMeasured as e: return dict(waits=str(e))
+    return estimate(values)
+
 def numbers(
     frames:dict, # study -> its rounds
     path, # of claims.toml
 )->pd.DataFrame: # a row a number: reference; mean, low, high, n; `waits`: what ours needs
     "Plain numbers of the reference, and ours beside them"
-    def ours(side):
-        how = {k: v for k, v in side.items() if k not in ("says", "theirs", "measure", "study")}
-        scale = 1 if "nll" in side.get("value", "") else 100
-        try: values = scale * MEASURES[side["measure"]](together(frames, side["study"]), side["study"], **how)
-        except NotMeasured as e: return dict(waits=str(e))
-        return estimate(values)
     asked = read_toml(path)["number"].values()
-    rows = [dict(number=side["says"], reference=side["theirs"], **ours(side)) for side in asked]
+    rows = [dict(number=side["says"], reference=side["theirs"], **_ours(side, frames)) for side in asked]
     columns = ["number", "reference", "mean", "low", "high", "n", "waits"]
+    return pd.DataFrame(rows, columns=columns).set_index("number")
+
+def published(
+    frames:dict, # study -> its rounds
+    path, # of claims.toml
+)->pd.DataFrame: # a row a number: theirs, ours, n, source, differs; texts
+    "What others report for the same methods, and ours beside it"
+    def ours(side):
+        if "level" not in side:
+            row = _ours(side, frames)
+            return row.get("waits") or interval(row, " %"), row.get("n", 0)
+        if side["study"] not in frames: return str(NotMeasured([side["study"]])), 0
+        table = labels_quantiles(frames[side["study"]], (side["level"],))
+        return labels_in_words(table.iloc[0]), frames[side["study"]].seed.nunique()
+    rows = [(side["says"], side["theirs"], *ours(side), side["source"], side["differs"])
+            for side in read_toml(path)["published"].values()]
+    columns = ["number", "theirs", "ours", "n", "source", "differs"]
     return pd.DataFrame(rows, columns=columns).set_index("number")
 
 # %% ../nbs/deeper/report.ipynb #fd4753dd
