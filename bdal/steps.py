@@ -16,14 +16,14 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 from fastcore.basics import patch
-from .data import Data, Pool, as_html, as_indices, as_inputs, as_labels
+from .data import Data, Pool, as_indices, as_inputs, as_labels
 from .data import derive_seed, seeded, stream, undisturbed, write_whole
 from .model import as_logits, bayesian_cnn, consistent_for_now, make_consistent
 from .probe import check_chance, check_passes
 import bdal.train as training
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
-from .pictures import as_text
+from .pictures import as_html, as_text
 from .posteriors import Ensemble, Laplace, as_posterior, check_laplace, last_linear
 from .acquisition import SCORES, SELECTORS, Batch, lookup, needs, provide
 from .scoring import can_race, choose, counted
@@ -584,7 +584,7 @@ class Learner:
         self.answers = Answers(self.pool.known, C) # what was said so far
         self.record.start(self._header(example, data, begun)); self._replay()
 
-    def __getattr__(self, name):   # methods are told below; and what the pool owns was here in 0.1.0
+    def __getattr__(self, name):   # methods are told below; what the pool owns has old names here
         if name not in ("x", "classes", "labels_N"): raise AttributeError(f"a Learner has no {name!r}")
         warnings.warn(f"learner.{name} is learner.pool.{name} now", DeprecationWarning, stacklevel=2)
         return getattr(self.pool, name)
