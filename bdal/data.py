@@ -16,8 +16,8 @@ import torch
 from fastcore.basics import patch
 from PIL import Image
 import bdal
-from .pictures import (as_array, as_folder, as_html, as_strip, as_text, check_how, is_picture, other_kinds,
-                           picture_files, read_pictures, read_to_disk, stacked, visible_files)
+from .pictures import (as_array, as_folder, as_html, as_strip, as_text, check_how, is_picture,
+                           other_kinds, picture_files, read_pictures, read_to_disk, stacked, visible_files)
 
 # %% auto #0
 __all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'check_given', 'warn_if_dark', 'as_inputs', 'as_pool', 'take',
