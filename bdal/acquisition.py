@@ -76,24 +76,24 @@ def provide(
     return f(**_named(f, given))
 
 # %% ../nbs/02_acquisition.ipynb #d9456372
-_OLD = dict(score=("log_probs_N_T_C",), selector=("scores_N", "K", "coldness", "generator"))
+_BY_POSITION = dict(score=("log_probs_N_T_C",), selector=("scores_N", "K", "coldness", "generator"))
 
 def _by_name(f, kind):
-    "The function itself where it names what it needs; one of the old, positional kind in a wrapper that does"
+    "The function itself where it names what it needs; one that takes it by position in a wrapper that does"
     params = list(inspect.signature(f).parameters.values())
     strange = [p.name for p in params if p.name not in NEEDS and p.default is p.empty]
     if not strange: return f
-    old = _OLD[kind]
+    order = _BY_POSITION[kind]
     several = any(p.kind is p.VAR_POSITIONAL for p in params)
-    fits = several or len([p for p in params if p.default is p.empty]) == len(old)
-    if not fits or any(p.name in NEEDS and p.name != name for p, name in zip(params, old)):
+    fits = several or len([p for p in params if p.default is p.empty]) == len(order)
+    if not fits or any(p.name in NEEDS and p.name != name for p, name in zip(params, order)):
         near = difflib.get_close_matches(strange[0], NEEDS, n=1)
         raise ValueError(f"{kind} {f.__name__!r} has a parameter {strange[0]!r}, "
                          "and nothing of that name is given; "
                          f"{f'did you mean {near[0]!r}? ' if near else ''}choose from {', '.join(NEEDS)}")
-    def positional(**given): return f(*(given[name] for name in old))
+    def positional(**given): return f(*(given[name] for name in order))
     functools.update_wrapper(positional, f)
-    named = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in old]
+    named = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in order]
     setattr(positional, "__signature__", inspect.Signature(named))
     return positional
 

@@ -15,7 +15,7 @@ MOVED:dict[str, dict[str, str]] = dict( # old module -> new module -> names
     model=dict(
         train="LARGE AUGMENT auto_dtype fit_threads using_threads affine elastic fit",
         predict="mc_log_probs mean_log_probs measure Evaluation evaluate"),
-    steps=dict(study="check_parameters"),
+    steps=dict(train="RECIPES schedule", study="check_parameters"),
     curves=dict(
         results="results_folder trials load run_so_far load_used protocols "
              "axis acquired evenness share_along",

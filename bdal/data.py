@@ -4,7 +4,7 @@
 
 # %% ../nbs/00_data.ipynb #5a3a778c
 from __future__ import annotations
-import base64, hashlib, html, inspect, io, lzma, os, random, tempfile, threading, unicodedata, warnings
+import hashlib, inspect, lzma, os, random, tempfile, threading, unicodedata, warnings
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -16,15 +16,15 @@ import torch
 from fastcore.basics import patch
 from PIL import Image
 import bdal
-from .pictures import (as_array, as_folder, as_text, check_how, is_picture, other_kinds, picture_files,
-                           read_pictures, read_to_disk, stacked, visible_files)
+from .pictures import (as_array, as_folder, as_html, as_strip, as_text, check_how, is_picture,
+                           other_kinds, picture_files, read_pictures, read_to_disk, stacked, visible_files)
 
 # %% auto #0
 __all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'check_given', 'warn_if_dark', 'as_inputs', 'as_pool', 'take',
-           'as_names', 'as_pair', 'items_of', 'names_of', 'as_html', 'Data', 'warn_if_apart', 'are_classes',
-           'check_sorted', 'find_pictures', 'check_choices', 'set_aside', 'of_pictures', 'warn_of_pictures',
-           'bdal_home', 'write_whole', 'unpack_mnist', 'mnist', 'show_images', 'torchvision_data', 'repeated',
-           'as_labels', 'as_indices', 'as_part', 'balanced_start', 'random_start', 'Pool']
+           'as_names', 'as_pair', 'items_of', 'names_of', 'Data', 'warn_if_apart', 'are_classes', 'check_sorted',
+           'find_pictures', 'check_choices', 'set_aside', 'of_pictures', 'warn_of_pictures', 'bdal_home', 'write_whole',
+           'unpack_mnist', 'mnist', 'show_images', 'torchvision_data', 'repeated', 'as_labels', 'as_indices', 'as_part',
+           'balanced_start', 'random_start', 'Pool']
 
 # %% ../nbs/00_data.ipynb #2427b86e
 def derive_seed(
@@ -303,29 +303,6 @@ def _unpack(dataset):
     is_last = isinstance(xs[0], np.ndarray) and x.ndim == 4 and x.shape[3] in last and x.shape[1] not in last
     return x.permute(0, 3, 1, 2) if is_last else x, y
 
-# %% ../nbs/00_data.ipynb #354c8f7b
-def as_html(
-    rows:dict, # heading -> text, both plain
-    below:str="", # HTML after the table
-)->str:
-    "What a person wants to see of an object: a small table"
-    style = "text-align: left; vertical-align: top; padding: 0 1em 0 0"
-    def cell(tag, text): return f'<{tag} style="{style}">{html.escape(str(text))}</{tag.split()[0]}>'
-    body = "".join(f"<tr>{cell('th scope=row', k)}{cell('td', v)}</tr>" for k, v in rows.items())
-    return f"<table><tbody>{body}</tbody></table>{below}"
-
-# %% ../nbs/00_data.ipynb #a35d7be9
-def _strip(x, side=56, ink=True):
-    "A few images in a row, as an HTML picture; where inputs are no images, nothing. Ink: grey 1 is drawn black"
-    if x.ndim != 4 or x.shape[1] not in (1, 3): return ""
-    from PIL import Image
-    step = -(-max(x.shape[2:]) // side)
-    x = x[:10, :, ::step, ::step].clamp(0, 1).mul(255).byte().permute(0, 2, 3, 1).numpy()
-    row = np.hstack((255 - x if ink else x)[..., 0] if x.shape[-1] == 1 else x)
-    Image.fromarray(row.repeat(2, 0).repeat(2, 1)).save(file := io.BytesIO(), "PNG")   # crisp on any screen
-    return (f'<img alt="The first {len(x)} images of the pool" width="{row.shape[1]}" '
-            f'src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">')
-
 # %% ../nbs/00_data.ipynb #32c2b7b0
 @dataclass(frozen=True, eq=False)
 class Data:
@@ -368,7 +345,7 @@ class Data:
         return as_html({"data": self.name, "pool": f"{len(self.x):,} inputs {list(self.x.shape[1:])}",
                         "to test": f"{len(self.x_test):,}", "classes": f"{len(self.classes)}: {names}",
                         "fingerprint": self._printed()},
-                       below=_strip(take(self.x, torch.arange(min(10, len(self)))), ink=not self.files))
+                       below=as_strip(take(self.x, torch.arange(min(10, len(self)))).numpy(), ink=not self.files))
 
 # %% ../nbs/00_data.ipynb #5bc8fbb1
 def warn_if_apart(

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 from scipy import integrate, optimize, stats
-from .steps import schedule
+from .train import schedule
 from .results import NotMeasured, axis
 
 # %% auto #0

@@ -4,7 +4,7 @@
 
 # %% ../nbs/deeper/pictures.ipynb #91c70003
 from __future__ import annotations
-import hashlib, io, json, os, tempfile, warnings
+import base64, hashlib, html, io, json, os, tempfile, warnings
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 # %% auto #0
 __all__ = ['FITS', 'KINDS', 'white_of', 'as_bytes', 'as_text', 'why_not', 'picture', 'is_grey', 'as_array', 'stacked', 'square',
            'check_how', 'as_folder', 'visible_files', 'is_picture', 'picture_files', 'other_kinds', 'Read',
-           'read_pictures', 'read_to_disk']
+           'read_pictures', 'read_to_disk', 'as_html', 'as_strip']
 
 # %% ../nbs/deeper/pictures.ipynb #91c70007
 def white_of(
@@ -362,3 +362,29 @@ def read_to_disk(
     shape = (len(good), channels, side, side)
     x:Any = np.memmap(path, np.uint8, "r", shape=shape) if good else np.zeros(shape, np.uint8)
     return Read(x, [files[i] for i in good], {files[int(i)]: why for i, why in left_out.items()})
+
+# %% ../nbs/deeper/pictures.ipynb #354c8f7b
+def as_html(
+    rows:dict, # heading -> text, both plain
+    below:str="", # HTML after the table
+)->str:
+    "What a person wants to see of an object: a small table"
+    style = "text-align: left; vertical-align: top; padding: 0 1em 0 0"
+    def cell(tag, text): return f'<{tag} style="{style}">{html.escape(str(text))}</{tag.split()[0]}>'
+    body = "".join(f"<tr>{cell('th scope=row', k)}{cell('td', v)}</tr>" for k, v in rows.items())
+    return f"<table><tbody>{body}</tbody></table>{below}"
+
+# %% ../nbs/deeper/pictures.ipynb #a35d7be9
+def as_strip(
+    x:np.ndarray, # images, float32 [n, 1 or 3, H, W] from 0 to 1; other inputs give nothing
+    side:int=56, # pixels that an image may have along a side
+    ink:bool=True, # draw grey 1 black, as ink on paper?
+)->str: # HTML
+    "The first ten images in a row, as a picture for below a table"
+    if x.ndim != 4 or x.shape[1] not in (1, 3): return ""
+    step = -(-max(x.shape[2:]) // side)
+    x = (x[:10, :, ::step, ::step].clip(0, 1) * np.float32(255)).astype(np.uint8).transpose(0, 2, 3, 1)
+    row = np.hstack(list((255 - x if ink else x)[..., 0] if x.shape[-1] == 1 else x))
+    Image.fromarray(row.repeat(2, 0).repeat(2, 1)).save(file := io.BytesIO(), "PNG")   # crisp on any screen
+    return (f'<img alt="The first {len(x)} images of the pool" width="{row.shape[1]}" '
+            f'src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">')

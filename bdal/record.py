@@ -12,7 +12,7 @@ import torch
 from fastcore.basics import patch
 import bdal
 from .answers import Answers, check_events
-from .data import as_html
+from .pictures import as_html
 
 # %% auto #0
 __all__ = ['FORMAT', 'PROTOCOL', 'SINCE', 'UNSAID', 'trial_in_words', 'last_accuracy', 'header', 'begins', 'as_path',

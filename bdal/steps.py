@@ -16,13 +16,14 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 from fastcore.basics import patch
-from .data import Data, Pool, as_html, as_indices, as_inputs, as_labels
+from .data import Data, Pool, as_indices, as_inputs, as_labels
 from .data import derive_seed, seeded, stream, undisturbed, write_whole
 from .model import as_logits, bayesian_cnn, consistent_for_now, make_consistent
 from .probe import check_chance, check_passes
+import bdal.train as training
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
-from .pictures import as_text
+from .pictures import as_html, as_text
 from .posteriors import Ensemble, Laplace, as_posterior, check_laplace, last_linear
 from .acquisition import SCORES, SELECTORS, Batch, lookup, needs, provide
 from .scoring import can_race, choose, counted
@@ -31,25 +32,7 @@ from .record import FORMAT, PROTOCOL, Record, as_path, header, last_accuracy, tr
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'nudged', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load', 'check_heads']
-
-# %% ../nbs/03_steps.ipynb #cad562bd
-def schedule(
-    spec:str, # "epochs E", "steps S" or "heuristic"
-    n:int, # labels to train on
-)->dict: # {"epochs": E} or {"steps": S}, for `fit`
-    "How long to train on n labels"
-    if spec == "heuristic": return dict(epochs=200 if n < 100 else 100 if n < 400 else 50 if n < 1000 else 10)
-    match str(spec).split():
-        case ["epochs" | "steps" as unit, number] if number.isdecimal() and int(number) > 0:
-            return {unit: int(number)}
-    raise ValueError(f"there is no schedule {spec!r}; "
-                     "give 'steps 400', 'epochs 10' (any number from 1), or 'heuristic'")
-
-# %% ../nbs/03_steps.ipynb #a63a0a0b
-_BOTH = dict(p=(0.1, 0.1, 0.5), batch=64, lr=1e-2)
-RECIPES = dict(plain=dict(schedule="steps 300", augment="none", weight_decay=0.3, **_BOTH),
-               augmented=dict(schedule="steps 1200", augment="elastic", weight_decay=1e-2, **_BOTH))
+__all__ = ['DTYPES', 'TARGETS', 'GO_ON', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'nudged', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load', 'check_heads']
 
 # %% ../nbs/03_steps.ipynb #e2a9c4d7
 DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
@@ -137,7 +120,7 @@ class Protocol:
     seed:int = 0 # of everything random
     selector:str = "top_k" # name in `SELECTORS`
     coldness:float = 1. # of the stochastic selectors
-    recipe:str = "plain" # how to train, name in `RECIPES`; the next six say what differs from it
+    recipe:str = "plain" # how to train, name in `RECIPES` of `bdal.train`; the next six say what differs from it
     schedule:str|None = None # how long to train, see `schedule`
     p:object = None # dropout of `bayesian_cnn`: a probability, or three
     batch:int|None = None # images in a mini-batch, at most
@@ -155,11 +138,11 @@ class Protocol:
         return super().__new__(cls)
 
     def __post_init__(self):
-        for name, value in lookup(RECIPES, self.recipe, "recipe").items():
+        for name, value in lookup(training.RECIPES, self.recipe, "recipe").items():
             if getattr(self, name) is None: object.__setattr__(self, name, value)
         for name, registry in dict(score=SCORES, selector=SELECTORS, dtype=DTYPES, augment=AUGMENT).items():
             lookup(registry, getattr(self, name), name)
-        schedule(self.schedule, 1)
+        training.schedule(self.schedule, 1)
         object.__setattr__(self, "p", check_dropout(self.p))
         for name, v in asdict(self).items():
             if v is None and name not in ("K", "T", "seed", "coldness"): continue
@@ -601,7 +584,7 @@ class Learner:
         self.answers = Answers(self.pool.known, C) # what was said so far
         self.record.start(self._header(example, data, begun)); self._replay()
 
-    def __getattr__(self, name):   # methods are told below; and what the pool owns was here in 0.1.0
+    def __getattr__(self, name):   # methods are told below; what the pool owns has old names here
         if name not in ("x", "classes", "labels_N"): raise AttributeError(f"a Learner has no {name!r}")
         warnings.warn(f"learner.{name} is learner.pool.{name} now", DeprecationWarning, stacklevel=2)
         return getattr(self.pool, name)
@@ -728,7 +711,7 @@ def train_net(
         with undisturbed(), seeded(p.seed, "lazy weights", round):
             net(pool.inputs(idx[:2]).to(next(net.parameters()).device))
     how = dict(batch=p.batch, lr=p.lr, weight_decay=p.weight_decay, augment=AUGMENT[p.augment])
-    fit(net, pool.inputs(idx), labels, **schedule(p.schedule, len(idx)), **how,
+    fit(net, pool.inputs(idx), labels, **training.schedule(p.schedule, len(idx)), **how,
         seed=derive_seed(p.seed, "fit", round), dtype=dtype, progress=progress)
     return net
 

@@ -494,11 +494,12 @@ def gain_in_words(
     studies:Comparison, # two or more
     a:str, # study
     b:str, # the study to compare it with
-    counts=(50, 100, 200, 300), # numbers of labels
+    counts=(50, 100, 200, 300), # numbers of labels to name, of those in `COUNTS`
     levels=(.9, .95), # of accuracy
 )->str: # markdown
-    "What a study gains over another: points at some numbers of labels, and labels to a level"
-    gap, A, B = gaps(studies.frame, a, b, counts, studies.value), studies.names[a], studies.names[b]
+    "What a study gains over another: some rows of `Comparison.gaps`, and labels to a level"
+    gap, A, B = studies.gaps(a, b), studies.names[a], studies.names[b]   # all its rows are one family
+    gap = gap[[row in {*(f"at {n}" for n in counts), gap.index[-1]} for row in gap.index]]
     where = [f"from {row} labels" if " to " in row else f"{row} labels" for row in gap.index]
     at_counts = "; ".join(f"{here} {in_words(row)}" for here, (_, row) in zip(where, gap.iterrows()))
     lines = [f"- {A} minus {B}, mean of {len(studies.seeds)} pairs: {at_counts}."]

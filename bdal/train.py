@@ -17,8 +17,8 @@ from .data import as_labels, seeded, stream, undisturbed
 from .model import as_logits, check_module, evaluating, laid_out
 
 # %% auto #0
-__all__ = ['LARGE', 'AUGMENT', 'auto_dtype', 'even_batches', 'fit_threads', 'using_threads', 'affine', 'elastic', 'optimizer',
-           'finite_losses', 'fit']
+__all__ = ['LARGE', 'AUGMENT', 'RECIPES', 'auto_dtype', 'even_batches', 'fit_threads', 'using_threads', 'affine', 'elastic',
+           'optimizer', 'finite_losses', 'fit', 'schedule']
 
 # %% ../nbs/01a_training.ipynb #676324c8
 def auto_dtype(
@@ -264,3 +264,21 @@ def fit(
             if callable(progress): progress(step, total)
             if each_epoch and step % per_epoch == 0: each_epoch(step // per_epoch, net); net.train()
     return finite_losses(losses, lr)
+
+# %% ../nbs/01a_training.ipynb #cad562bd
+def schedule(
+    spec:str, # "epochs E", "steps S" or "heuristic"
+    n:int, # labels to train on
+)->dict: # {"epochs": E} or {"steps": S}, for `fit`
+    "How long to train on n labels"
+    if spec == "heuristic": return dict(epochs=200 if n < 100 else 100 if n < 400 else 50 if n < 1000 else 10)
+    match str(spec).split():
+        case ["epochs" | "steps" as unit, number] if number.isdecimal() and int(number) > 0:
+            return {unit: int(number)}
+    raise ValueError(f"there is no schedule {spec!r}; "
+                     "give 'steps 400', 'epochs 10' (any number from 1), or 'heuristic'")
+
+# %% ../nbs/01a_training.ipynb #a63a0a0b
+_BOTH = dict(p=(0.1, 0.1, 0.5), batch=64, lr=1e-2)
+RECIPES = dict(plain=dict(schedule="steps 300", augment="none", weight_decay=0.3, **_BOTH),
+               augmented=dict(schedule="steps 1200", augment="elastic", weight_decay=1e-2, **_BOTH))

@@ -5,7 +5,6 @@
 Predictions are made up: an image has a mean opinion, and networks scatter around it. The first images of a batch are exact in
 both (C^b configurations fit), and must be the same; beyond, both draw configurations, and what counts is how much the batch tells.
 """
-import argparse
 import contextlib
 import os
 import sys
@@ -15,7 +14,7 @@ import warnings
 import torch
 from bdal.batches import batch_bald
 from bdal.data import stream
-from report import machine, save
+from report import arguments, machine, save
 
 
 def predictions(N, T, C):
@@ -37,10 +36,7 @@ def told(log_probs, chosen, draws=20_000):
 
 
 def main():
-    args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--runs", type=int, default=3, help="alternating runs")
-    args.add_argument("--quick", action="store_true", help="tiny, to see that it works")
-    args = args.parse_args()
+    args = arguments(__doc__, 3, "alternating runs").parse_args()
     from batchbald_redux.batchbald import get_batchbald_batch
     N, T, C, K, most = (60, 20, 4, 6, 300) if args.quick else (1000, 100, 10, 10, 10_000)
     log_probs = predictions(N, T, C)

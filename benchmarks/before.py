@@ -6,7 +6,6 @@ Each side is a process that imports bdal from a checkout of its own: 0.1.0 from 
 what a trial of that side does: train, measure 10,000 test images and the labelled ones, score the other 59,500 in a race.
 trial.py and neighbours.py ask the same processes.
 """
-import argparse
 import json
 import os
 import subprocess
@@ -15,7 +14,7 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from report import machine, save
+from report import arguments, machine, save
 
 ROOT, BEFORE = Path(__file__).resolve().parents[1], "d77b9c2"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -120,9 +119,7 @@ def sides(*threads):
 
 
 def main():
-    args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--runs", type=int, default=5, help="alternating runs of each side")
-    args.add_argument("--quick", action="store_true", help="tiny, to see that it works")
+    args = arguments(__doc__, 5, "alternating runs of each side")
     args.add_argument("--serve", action="store_true", help="be one side")
     args = args.parse_args()
     if args.serve:

@@ -2,7 +2,6 @@
 
     python benchmarks/costs.py [--runs 3] [--quick]
 """
-import argparse
 import statistics
 import time
 
@@ -13,7 +12,7 @@ from bdal.model import bayesian_cnn
 from bdal.train import AUGMENT, auto_dtype, fit
 from bdal.scoring import race, score_pool
 from bdal.steps import Protocol
-from report import HERE, OUT, machine, save
+from report import HERE, OUT, arguments, machine, save
 
 P = Protocol()
 DATA = mnist()
@@ -46,10 +45,7 @@ def seconds(runs, **ways):
 
 
 def main():
-    args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--runs", type=int, default=3, help="alternating runs; a third as many of each point")
-    args.add_argument("--quick", action="store_true", help="tiny, to see that it works")
-    args = args.parse_args()
+    args = arguments(__doc__, 3, "alternating runs; a third as many of each point").parse_args()
     runs, each, small = args.runs, max(args.runs // 3, 1), 100 if args.quick else 1
     steps, pool = 6 if args.quick else 300, 59_500 // small
     net = train(500, steps=steps)

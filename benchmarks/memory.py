@@ -6,7 +6,6 @@
 Private memory (RssAnon) is what a process cannot give back; the pages of a file that is mapped (RssFile) are the system's
 cache, which it takes back when it needs the room.
 """
-import argparse
 import json
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from bdal.data import as_pool, mnist
 from bdal.model import bayesian_cnn
 from bdal.train import auto_dtype
 from bdal.scoring import score_pool
-from report import machine, save
+from report import arguments, machine, save
 
 
 def status():
@@ -43,11 +42,10 @@ def peak(work):
 
 
 def main():
-    args = argparse.ArgumentParser(description=__doc__)
+    args = arguments(__doc__)
     args.add_argument("--disk", type=int, default=0, help="only a pool on the disk, of so many images")
     args.add_argument("--T", type=int, default=20, help="samples for the pool on the disk")
     args.add_argument("--n", type=int, default=60_000, help="images of a pool in memory")
-    args.add_argument("--quick", action="store_true", help="tiny, to see that it works")
     args.add_argument("--dtype", help="one measurement, in this process: what an earlier one has left would be in `before`")
     args = args.parse_args()
     if args.quick:

@@ -5,7 +5,6 @@
 --write: into results/score_seconds.csv, too, which the report of the experiments reads (then `make report`). `make bench` leaves
 that file alone: the committed report quotes it.
 """
-import argparse
 import csv
 import statistics
 from pathlib import Path
@@ -13,17 +12,15 @@ from pathlib import Path
 from bdal.train import auto_dtype
 from bdal.scoring import race
 from costs import DATA, ORDER, seconds, train
-from report import machine, save
+from report import arguments, machine, save
 
 FILE = Path(__file__).parents[1] / "results" / "score_seconds.csv"
 SCORES = ("random", "margin", "entropy", "bald")
 
 
 def main():
-    args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--runs", type=int, default=3, help="alternating runs of each score")
+    args = arguments(__doc__, 3, "alternating runs of each score")
     args.add_argument("--write", action="store_true", help="results/score_seconds.csv")
-    args.add_argument("--quick", action="store_true", help="tiny, to see that it works")
     args = args.parse_args()
     if args.write and args.quick:
         raise SystemExit("quick runs measure nothing; give --write without --quick")

@@ -6,13 +6,12 @@ Quiet, one core busy, all busy (a process that spins for each); nothing set, OMP
 Each cell is a process of its own; those of a row take turns. Where the training of a cell would take over 90 seconds, fewer steps
 are timed, and the seconds scaled.
 """
-import argparse
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 
 from before import CORES, FULL, PARTS, SMALL, Side
-from report import save
+from report import arguments, save
 
 SPIN = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: sum(range(100_000))"  # it ends with its parent
 
@@ -52,10 +51,7 @@ def row(n, ways, runs, job, most=90):
 
 
 def main():
-    args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--runs", type=int, default=3, help="rounds of each cell")
-    args.add_argument("--quick", action="store_true", help="tiny, to see that it works")
-    args = args.parse_args()
+    args = arguments(__doc__, 3, "rounds of each cell").parse_args()
     job, runs = (SMALL, 1) if args.quick else (FULL, args.runs)
     cells = []
     for n in sorted({0, 1, CORES}):

@@ -24,6 +24,14 @@ def save(part, data, quick=False):
     print(SECTIONS[part]({part: data}), flush=True)
 
 
+def arguments(about, runs=None, of=None):
+    "The parser of a part: what all of them take"
+    args = argparse.ArgumentParser(description=about)
+    if runs: args.add_argument("--runs", type=int, default=runs, help=of)
+    args.add_argument("--quick", action="store_true", help="tiny, to see that it works")
+    return args
+
+
 def machine():
     "Processor, threads and versions; imported by the sides of a comparison, so nothing of bdal may stand above"
     import torch

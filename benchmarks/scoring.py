@@ -3,7 +3,6 @@
     python benchmarks/scoring.py [--n 4000] [--runs 5] [--quick]
 
 `make bench` runs this in an environment of its own, which has the peers too."""
-import argparse
 import importlib.util
 import resource
 import statistics
@@ -21,7 +20,7 @@ from bdal.data import balanced_start, mnist
 from bdal.model import bayesian_cnn
 from bdal.train import fit
 from bdal.predict import mc_log_probs
-from report import BAAL, REDUX, machine, save
+from report import BAAL, REDUX, arguments, machine, save
 
 T = 20
 
@@ -150,10 +149,8 @@ def best_batch(name, way, net, x):
 
 
 def main():
-    args = argparse.ArgumentParser(description=__doc__)
+    args = arguments(__doc__, 5, "alternating runs of each way")
     args.add_argument("--n", type=int, default=4000, help="images")
-    args.add_argument("--runs", type=int, default=5, help="alternating runs of each way")
-    args.add_argument("--quick", action="store_true", help="tiny, to see that it works")
     args.add_argument("--memory", choices=WAYS, help="print the peak memory of one way, and end")
     args = args.parse_args()
     if args.memory:

@@ -6,14 +6,13 @@ The two bdal take turns, round by round, each in a process of its own (before.py
 rounds are timed at some label counts, when the others have come to them, with the same network, training, test set and pool, and
 the trial's time is what they add up to when the rounds between are interpolated.
 """
-import argparse
 import importlib.util
 import os
 import sys
 import time
 
 from before import CORES, FULL, PARTS, SMALL, sides
-from report import save
+from report import arguments, save
 
 os.environ["OMP_NUM_THREADS"] = str(CORES)  # baal's rounds are timed in this process; before torch is imported
 
@@ -53,11 +52,10 @@ def baal_round(n, batch, steps, pool, test):
 
 
 def main():
-    args = argparse.ArgumentParser(description=__doc__)
+    args = arguments(__doc__)
     args.add_argument("--n-final", type=int, default=1020, help="labels at the end")
     args.add_argument("--baal-at", type=int, nargs="*", default=[20, 500, 1000], help="labels at which baal's round is timed")
     args.add_argument("--baal-batch", type=int, default=64, help="baal's batch size; see scoring.py for the best")
-    args.add_argument("--quick", action="store_true", help="tiny, to see that it works")
     args = args.parse_args()
     if args.quick:
         args.n_final, args.baal_at = 50, [20]

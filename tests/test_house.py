@@ -137,6 +137,14 @@ def test_one_order():
     assert listed == started + course + guides + deeper
 
 
+def test_a_notebook_makes_one_module_of_its_name():
+    made = {n: re.findall(r"^#\|\s*default_exp (\w+)", "\n".join(CODE[n]), re.M) for n in CODE}
+    assert not [n for n, found in made.items() if len(found) > 1]
+    named = {n.removeprefix("deeper/").removesuffix(".ipynb"): found[0] for n, found in made.items() if n.startswith("deeper/") and found}
+    others = {stem: module for stem, module in named.items() if stem != module}
+    assert others == {"race": "scoring", "ambiguous_mnist": "dirty_mnist", "old_names": OLD}
+
+
 def test_links_between_files_lead_somewhere():
     lost = []
     for n in TEXT:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import ROOT
 from PIL import Image
+from test_zoo import By
 from torch import nn
 
 from bdal.acquisition import SCORES, acquire
@@ -71,17 +72,6 @@ def learner(x=X, start=START, **how):
 
 def conv(seed):   # without nn.Flatten
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Dropout(0.5), nn.Conv2d(4, 2, 3))
-
-
-class By(nn.Module):
-    def __init__(self, f, **parts):
-        super().__init__()
-        self.f = f
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, x):
-        return self.f(self, x)
 
 
 def named(seed):

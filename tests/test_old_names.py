@@ -52,7 +52,7 @@ def test_old_names_are_found(module):
 
 
 def test_old_names_are_not_among_the_new():
-    for module in ("model",):
+    for module in ("model", "steps"):
         m = importlib.import_module(f"bdal.{module}")
         assert not {name for names in MOVED[module].values() for name in names.split()} & {*m.__all__, *vars(m)}
         with pytest.raises(AttributeError, match=f"module 'bdal.{module}' has no attribute 'nothing'"):
