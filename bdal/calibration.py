@@ -19,19 +19,20 @@ from .steps import Protocol, as_device, default_net, train_posterior
 # %% auto #0
 __all__ = ['network_at', 'measures_at']
 
-# %% ../nbs/deeper/calibration.ipynb #dd05ddb5
+# %% ../nbs/deeper/calibration.ipynb #834c9e88
 def _round_with(record, n_labelled):
     "The round with so many labels, and the protocol of the trial"
     if not record.header: raise ValueError(f"{record.path} holds no trial; give the record of one")
     if record.protocol != 2:
-        raise ValueError(f"{record.path} is of protocol {record.protocol}, which bdal {record.header['versions']['bdal']} "
-                         "trained; this version trains by protocol 2")
+        raise ValueError(f"{record.path} is of protocol {record.protocol}; this version trains by protocol 2, "
+                         f"bdal {record.header['versions']['bdal']} made it")
     counts = [row["n_labelled"] for row in record.rounds]
     if n_labelled not in counts:
         raise ValueError(f"{record.path} has no round with {n_labelled} labels; "
                          f"choose from {', '.join(map(str, counts))}")
     config = record.header["config"]
-    return counts.index(n_labelled), Protocol(**{f.name: config[f.name] for f in fields(Protocol) if f.name in config})
+    how = {f.name: config[f.name] for f in fields(Protocol) if f.name in config}
+    return counts.index(n_labelled), Protocol(**how)
 
 # %% ../nbs/deeper/calibration.ipynb #b50bf4cd
 def network_at(
@@ -48,14 +49,14 @@ def network_at(
     dtype = getattr(torch, record.hosts["arithmetic"][-1])
     return train_posterior(net_of_seed, pool, protocol, r, as_device(None), dtype)
 
-# %% ../nbs/deeper/calibration.ipynb #28892857
+# %% ../nbs/deeper/calibration.ipynb #7e5d909b
 def measures_at(
     record:Record, # of a trial
     images:Data, # that the trial was about, with its test set
     counts, # numbers of labels, start set included
     net:Callable|None=None, # of the trial: function seed -> module; default: `bayesian_cnn`
 )->pd.DataFrame: # a row a count: n_labelled, accuracy, nll (nat), ece, brier, of the T samples' mean
-    "What else a trial's networks were on the test set: ECE (Guo et al. 2017) and Brier score beside accuracy and NLL"
+    "ECE (Guo et al. 2017) and Brier score of a trial's networks on the test set, beside accuracy and NLL"
     rows = []
     for n in counts:
         r, protocol = _round_with(record, n)

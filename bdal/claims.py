@@ -130,7 +130,7 @@ def range_of(
 def spread_of(
     claim:Claim,
     frames:dict, # study -> its rounds
-)->tuple|None: # as from `pooled_spread`, in the claim's unit; none: the studies have no pool, or this is no mean
+)->tuple|None: # as from `pooled_spread`, in the claim's unit; none: this is no mean
     "How far differences stray by all studies of the claim's pool that cover its labels"
     side, here = claim.sides[0], range_of(claim, frames)
     if not here or side["measure"] != "mean": return None
@@ -189,7 +189,8 @@ def judge(
     "Every claim decided: the reference's verdicts as one family, our own questions as another"
     rows = {c.name: outcome(c, frames) for c in claims}
     for ours in (False, True):
-        there = {name: row for name, row in rows.items() if "gap" in row and row["step"].startswith("ours") == ours}
+        there = {name: row for name, row in rows.items()
+                 if "gap" in row and row["step"].startswith("ours") == ours}
         counted = {name for name, row in there.items() if row["unit"] in ("steps", "rounds")}
         for name in counted: rows[name].update(_counted(there[name]))
         tested = {name: row for name, row in there.items() if name not in counted}

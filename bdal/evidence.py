@@ -269,7 +269,7 @@ def pooled_spread(
 
 # %% ../nbs/deeper/evidence.ipynb #39765ad8
 def _tested(d, bound, which, pooled):
-    "One row of the evidence; a pooled spread takes the place of the pairs' own, if that has fewer degrees of freedom"
+    "One row of the evidence; a pooled spread replaces the pairs' own, if that has fewer degrees of freedom"
     n = len(d)
     mean, low, high = mean_interval(d)
     p, df = TESTS[which](d - bound), n - 1

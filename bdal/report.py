@@ -149,7 +149,8 @@ def verdicts_in_words(
     "The verdicts as a reader sees them"
     notes = {c.name: c.note for c in claims}
     rows = [_verdict(row, notes[row["claim"]]) for row in table.to_dict("records")]
-    columns = ["the reference's verdict", "read as", "means", "difference [95 %]", "n", "p, corrected", "ours"]
+    columns = ["the reference's verdict", "read as", "means", "difference [95 %]", "n", "p, corrected",
+               "ours"]
     return pd.DataFrame(rows, columns=columns, index=pd.Index(table.step, name="step"))
 
 # %% ../nbs/deeper/report.ipynb #1fbd8ee2

@@ -14,7 +14,7 @@ PATHS = sorted(p for p in NBS.rglob("[!_.]*.ipynb") if ".ipynb_checkpoints" not 
 CELLS = {p.relative_to(NBS).as_posix(): [(c["cell_type"], "".join(c["source"])) for c in json.loads(p.read_text(encoding="utf-8"))["cells"]] for p in PATHS}
 CODE = {n: [s for kind, s in cells if kind == "code"] for n, cells in CELLS.items()}
 TEXT = {n: [s for kind, s in cells if kind == "markdown"] for n, cells in CELLS.items()}
-ARROWS = "pictures data model features probe train thinning predict posteriors acquisition batches scoring answers record progress steps label bridges results evidence figures claims report study sweep".split()
+ARROWS = "pictures data model features probe train thinning predict posteriors acquisition batches scoring answers record progress steps calibration label bridges results evidence figures claims report study sweep".split()
 SIDE = {"dirty_mnist": "acquisition"}  # a data set made with networks and scores
 OLD = "curves"  # old names: no module of its own
 
