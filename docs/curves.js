@@ -40,10 +40,12 @@
       input.checked = chosen.has(input.value);
       input.disabled = !input.checked && chosen.size == COLOURS.length;
     }
-    const shown = studies.filter((s) => chosen.has(s.study)), all = shown.flatMap((s) => s.points);
+    const picked = studies.filter((s) => chosen.has(s.study)), ends = picked.map((s) => s.points.at(-1)[0]).sort((a, b) => b - a);
+    const most = ends[1] ?? ends[0];   // as far as two of them can be compared
+    const shown = picked.map((s) => ({ ...s, points: s.points.filter((p) => p[0] <= most) })), all = shown.flatMap((s) => s.points);
     if (!shown.length) { picture.replaceChildren(); said.replaceChildren("Choose a study."); return; }
     const W = Math.max(300, box.clientWidth), H = Math.min(420, W * .7), left = 46, right = 12, top = 10, bottom = 42;
-    const most = Math.max(...all.map((p) => p[0])), low = Math.floor(10 * Math.max(0, Math.min(...all.map((p) => p[3])))) / 10, high = 1;
+    const low = Math.floor(10 * Math.max(0, Math.min(...all.map((p) => p[3])))) / 10, high = 1;
     const x = (v) => left + (W - left - right) * v / most, y = (v) => top + (H - top - bottom) * (high - Math.min(high, Math.max(low, v))) / (high - low);
     const path = (points) => "M" + points.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join("L");
     const root = svg("svg", { width: W, height: H, viewBox: `0 0 ${W} ${H}`, tabindex: 0, role: "img",
@@ -73,7 +75,7 @@
         return make("tr", { "data-study": s.study }, ...[mark, s.says, p[0], per_cent(p[2]), `${per_cent(p[3])} to ${per_cent(p[4])}`, p[1]].map((v) => make("td", {}, v)));
       });
       const head = ["", "study", "labels", "test accuracy", "95 % interval", "n"].map((v) => make("th", {}, v));
-      said.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));
+      said.replaceChildren(make("table", { class: "dataframe" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));
     };
     const labels = [...new Set(all.map((p) => p[0]))].sort((a, b) => a - b);
     root.addEventListener("pointermove", (e) => { at = (e.clientX - root.getBoundingClientRect().left - left) * most / (W - left - right); read(); });
