@@ -110,10 +110,15 @@ def lookup(
     raise ValueError(f"there is no {kind} {name!r}; {hint}choose from {', '.join(registry)}")
 
 # %% ../nbs/02_acquisition.ipynb #b4e88efb
+def _body(f):
+    "The words and numbers of a function: the same wherever it stands, in a notebook or in a package"
+    code = getattr(inspect.unwrap(f), "__code__", None)
+    return code and (code.co_varnames, code.co_names, [c for c in code.co_consts if not inspect.iscode(c)])
+
 def _file(registry, kind, f, entry):
     "File an entry under the name of its function; only the same function, defined again, may replace it"
     there = registry.get(f.__name__, f)
-    if (there.__module__, there.__qualname__) != (f.__module__, f.__qualname__):
+    if there.__qualname__ != f.__qualname__ or there.__module__ != f.__module__ and _body(there) != _body(f):
         raise ValueError(f"there is a {kind} {f.__name__!r} already, of {there.__module__}; "
                          "give this one another name")
     registry[f.__name__] = entry

@@ -568,7 +568,7 @@ class Learner:
         check_names(protocol)
         self.protocol, self.record = Protocol(score=score, K=K, **protocol), Record(record)
         if start is None: start = self.record.begun or ((), ()) if classes else self.record.begun
-        self.pool = Pool(x, start, classes, copy=data is None)
+        self.pool = Pool(x, start, classes, copy=data is None) # inputs, and the labels that are known
         self.protocol.check_sizes(len(self.pool.labelled) or 1, len(self.pool.x))
         few = self.pool.inputs(torch.arange(min(1000, len(self.pool.x))))
         shape, C = tuple(few.shape[1:]), self.pool.classes

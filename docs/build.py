@@ -1,16 +1,19 @@
 """Build the site into `_docs`, without a network: nbdev processes the notebooks, docs/prepare.py completes them, smalldocs renders them.
 `nbdev_docs` does the same by Quarto, from the same _quarto.yml."""
 import base64
+import io
 import json
 import re
 import struct
 import sys
 import unicodedata
 from html import unescape
+from pathlib import Path
 from latex2mathml.converter import convert
 from nbdev.config import get_config
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
+from PIL import Image
 from smalldocs.config import load
 from smalldocs.layout import SiteNav
 from smalldocs.site import Site
@@ -31,13 +34,30 @@ def mathml(found):
     math = re.sub(r"(<mi>[a-z]{2,}</mi>)(?!<mo)", rf"\1{THIN}", math)
     return f'<span class="math {kind}">{math}</span>'
 
+def smaller(png):
+    "The same picture with 256 colours, where that is smaller: a figure weighs a third, and looks the same"
+    image, out = Image.open(io.BytesIO(png)), io.BytesIO()
+    if image.mode not in ("RGB", "RGBA"): return png
+    image.convert("RGBA").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    return min(out.getvalue(), png, key=len)
+
 def sized(found):
     "A picture at the size it was drawn for, however many pixels an inch it has"
-    if "width=" in found[1]: return found[0]
     png = base64.b64decode(found[2])
     width, at = struct.unpack(">I", png[16:20])[0], png.find(b"pHYs")
     dots = struct.unpack(">I", png[at+4:at+8])[0] * 0.0254 if at > 0 else 100
-    return f'<img width="{width * 100 / dots:.0f}" {found[1]}src="data:image/png;base64,{found[2]}"'
+    size = "" if "width=" in found[1] else f'width="{width * 100 / dots:.0f}" '
+    return f'<img {size}{found[1]}src="data:image/png;base64,{base64.b64encode(smaller(png)).decode()}"'
+
+# On a phone, the two buttons say what is behind them; a theme and a search are behind the upper one.
+LABELS = {
+    ' aria-label="Toggle sidebar navigation"><i class="bi bi-layout-text-sidebar-reverse"></i>': '><i class="bi bi-list" aria-hidden="true"></i> Pages',
+    ' aria-label="Toggle navigation"><span class="navbar-toggler-icon"></span>': '><i class="bi bi-search" aria-hidden="true"></i> Search',
+}
+
+def labelled(text):
+    for icon, words in LABELS.items(): text = text.replace(icon, words)
+    return text
 
 class NotebookSite(Site):
     "smalldocs, with nbdev's file names, mathematics as MathML, and no font from elsewhere"
@@ -50,8 +70,14 @@ class NotebookSite(Site):
         super().render_page(page)
         page.html, page.env["math"] = PNG.sub(sized, MATH.sub(mathml, page.html)), False
 
+    def copy_resources(self):
+        super().copy_resources()
+        for png in self.out.rglob("*.png"): png.write_bytes(smaller(png.read_bytes()))
+
     def copy_assets(self, nav):
         super().copy_assets(nav)
+        (self.out/"site_libs"/"fuse"/"fuse.min.js").write_text((Path(__file__).parent/"search.js").read_text(encoding="utf-8"), encoding="utf-8")
+        for page in self.out.rglob("*.html"): page.write_text(labelled(page.read_text(encoding="utf-8")), encoding="utf-8")
         for css in self.out.rglob("*.css"):
             css.write_text(re.sub(r"@import url\(https?:[^)]*\);?", "", css.read_text(encoding="utf-8")), encoding="utf-8")
 

@@ -2,6 +2,7 @@
 notebooks: links stay inside the site, pictures get alternative texts, the results get a page, and each page says what it was made from.
 Run twice, it changes nothing the second time."""
 import ast
+import csv
 import json
 import re
 import shutil
@@ -164,15 +165,42 @@ def modules():
     return {p.stem for p in (root/"nbs").rglob("[!_.]*.ipynb") if ".ipynb_checkpoints" not in p.parts
             if any(exports.search("".join(c["source"])) for c in json.loads(p.read_text(encoding="utf-8"))["cells"])}
 
+CURVES = """## Curves to choose from
+
+Choose the studies that you want to compare. Move over the picture, or use the arrow keys, to read the mean over the trials and its 95 % t-interval.
+
+::: {{.curves}}
+{picture}
+:::
+
+```{{=html}}
+<script type="application/json" id="curves-data">{data}</script>
+<script>
+{script}</script>
+```
+"""
+
+def curves(results):
+    "Test accuracy of each study along labels: [labels, trials, mean, low, high], as the report's tables have them"
+    def rows(name): return list(csv.DictReader((results/"tables"/f"{name}.csv").open(encoding="utf-8")))
+    def point(row): return [int(row["n_labelled"]), int(row["n"]), *(float(row[f"test_accuracy {what}"]) for what in ("mean", "low", "high"))]
+    return [dict(study=s["study"], says=s["says"], points=[point(row) for row in rows(s["study"])]) for s in rows("studies") if s["along"] == "labels"]
+
+def chosen_curves(results, page, pages):
+    "The curves that a reader chooses; without a script, the picture that is in their place"
+    picture = relinked("![](../results/heuristic_al.png){fig-alt=\"Test accuracy along labels of random acquisition, margin, BALD and entropy\"}", page, pages)
+    data = json.dumps(curves(results), separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    return CURVES.format(picture=picture, data=data, script=(root/"docs"/"curves.js").read_text(encoding="utf-8"))
+
 def results_page(pages):
-    "The report as a page, with the figures on top, and its tables as files"
+    "The report as a page, with curves to choose from and the figures on top, and its tables as files"
     page, results = Path("results.qmd"), root/"results"
     text = (results/"REPORT.md").read_text(encoding="utf-8").split("\n\n", 2)[2]   # without its title, and what it says of the file
     text = re.sub(r"(\]\()([^):\s]+)(\))", r"\1../results/\2\3", text)
     text = re.sub(r"!\[([^\]]*)(\]\([^)]*\))\n\n\*(.*)\*\n", r'![\3\2{fig-alt="\1"}\n', text)
     figures = re.search(r"(?ms)^## The figures\n.*?(?=^## )", text + "\n## ")
     text = relinked(figures[0] + text.replace(figures[0].rstrip(), ""), page, pages)
-    parts = [(root/"nbs"/page).read_text(encoding="utf-8"), text, "## The tables as files\n"]
+    parts = [(root/"nbs"/page).read_text(encoding="utf-8"), chosen_curves(results, page, pages), text, "## The tables as files\n"]
     for file in sorted(results.rglob("*.csv")):
         columns, *rows = file.read_text(encoding="utf-8").splitlines()
         name = file.relative_to(results).as_posix()
@@ -183,10 +211,20 @@ def write(page, *parts):
     "A page that no notebook makes, with its last lines"
     (proc/page).write_text("\n".join([*parts, "", built(f"nbs/{page}")]), encoding="utf-8")
 
+def attributes(node, lines):
+    "(name, what is said of it) of the fields of a class, and of what its `__init__` sets, where a comment says what it is"
+    begins = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+    for n in [n for n in node.body if isinstance(n, ast.AnnAssign)] + [n for n in (begins.body if begins else []) if isinstance(n, ast.Assign)]:
+        comment = lines[n.end_lineno - 1].partition("#")[2].strip()
+        targets = [t for whole in (n.targets if isinstance(n, ast.Assign) else [n.target]) for t in (whole.elts if isinstance(whole, ast.Tuple) else [whole])]
+        for t in targets:
+            name = t.attr if isinstance(t, ast.Attribute) else t.id if isinstance(t, ast.Name) else "_"
+            if comment and not name.startswith("_"): yield name, comment
+
 def public_names():
-    "(name, module, first line of its docstring) of all public functions and classes, and of the methods of the classes"
+    "(name, module, a line) of all public functions and classes, of the methods of the classes, and of what they hold"
     for path in sorted((root/"bdal").glob("[!_]*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree, lines = ast.parse(path.read_text(encoding="utf-8")), path.read_text(encoding="utf-8").splitlines()
         shown = next((ast.literal_eval(n.value) for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "__all__"), [])
         for node in tree.body:
             if not isinstance(node, (ast.FunctionDef, ast.ClassDef)): continue
@@ -198,6 +236,7 @@ def public_names():
                 for method in node.body if isinstance(node, ast.ClassDef) else []:
                     if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
                         yield f"{node.name}.{method.name}", path.stem, said(method)
+                if isinstance(node, ast.ClassDef): yield from ((f"{node.name}.{name}", path.stem, line) for name, line in attributes(node, lines))
 
 def said(node): return (ast.get_docstring(node) or "").partition("\n")[0]
 

@@ -214,7 +214,7 @@ def test_mathematics_is_drawn(seen):
 def test_search_finds_bald(address, browser, width):
     page, complaints = visit(browser, width)
     page.goto(address)
-    if width == PHONE: page.locator(".navbar-toggler").click()
+    if width == PHONE: page.get_by_role("button", name="Search", exact=True).click()
     page.locator(".smalldocs-search input:visible").fill("bald")
     page.locator(".search-result").first.wait_for()
     found = [urldefrag(urljoin(page.url, a.get_attribute("href"))) for a in page.locator(".search-result").all()]
@@ -223,6 +223,79 @@ def test_search_finds_bald(address, browser, width):
     page.wait_for_url(lambda url: url.rstrip("/") != address.rstrip("/"))
     assert "bald" in page.locator("main").inner_text().lower() and not complaints
     page.context.close()
+
+WORDS = {"dask": "guides/many_trials.html", "slurm": "guides/many_trials.html", "undo": "deeper/answers.html", "pretrained": "deeper/features.html", "transfer": "deeper/features.html",
+         "gpu": "steps.html", "cuda": "steps.html", "resume": "deeper/when_runs_die.html", "crash": "deeper/when_runs_die.html", "widget": "deeper/label.html", "ensemble": "deeper/posteriors.html",
+         "laplace": "deeper/posteriors.html", "batchbald": "deeper/batches.html", "label studio": "deeper/bridges.html", "own images": "guides/own_images.html", "windows": "index.html",
+         "confidence interval": "guides/read_a_curve.html", "margin": "04_margin.html", "papermill": "guides/many_trials.html", "when_to_stop": "deeper/answers.html"}
+
+def test_search_finds_pages_by_words(address, browser):
+    "Exact words: who types dask is not shown a mask; the page that is about it is among the first eight"
+    page, complaints = visit(browser, WIDE)
+    page.goto(address)
+    missing = {}
+    for word, wanted in WORDS.items():
+        page.locator(".smalldocs-search input:visible").fill(word)
+        page.wait_for_timeout(250)
+        found = [urldefrag(urljoin(page.url, a.get_attribute("href")))[0][len(address):] for a in page.locator(".search-result").all()]
+        if wanted not in found[:8]: missing[word] = found
+    assert not missing and not complaints
+    page.locator(".smalldocs-search input:visible").fill("xylophone"); page.wait_for_timeout(250)
+    assert page.locator(".search-none").is_visible()
+    page.context.close()
+
+def recorded(study, labels):
+    "Of the records of a study: the mean accuracy at so many labels, in per cent, and the number of trials"
+    rounds = [json.loads(line) for file in sorted((ROOT/"results"/study).glob("*.jsonl")) for line in file.read_text(encoding="utf-8").splitlines()[1:]]
+    accuracies = [r["test_accuracy"] for r in rounds if r.get("n_labelled") == labels]
+    return f"{100 * sum(accuracies) / len(accuracies):.1f} %", str(len(accuracies))
+
+@pytest.mark.parametrize("width, scheme", [(WIDE, "light"), (PHONE, "dark")])
+def test_curves_are_chosen_and_read(address, browser, width, scheme):
+    page, complaints = visit(browser, width, scheme)
+    page.goto(address + "results.html")
+    page.get_by_role("button", name="Clear").click()
+    for says in ("entropy", "BALD"): page.get_by_label(says, exact=True).check()
+    picture = page.locator(".curves svg[role=img]")
+    box, row = picture.bounding_box(), lambda study: page.locator(f"tr[data-study={study}] td").all_inner_texts()[2:]
+    picture.hover(position=dict(x=box["width"] - 13, y=box["height"]/2))
+    for study in ("entropy", "bald"):
+        labels, mean, interval, n = row(study)
+        assert labels == "300" and (mean, n) == recorded(study, 300) and interval.count("%") == 2
+        low, high = (float(v) for v in re.findall(r"[\d.]+", interval))
+        assert low < float(mean.split()[0]) < high
+    picture.focus(); page.keyboard.press("ArrowLeft")
+    labels, mean, _, n = row("bald")
+    assert labels == "290" and (mean, n) == recorded("bald", 290)
+    page.get_by_label("entropy", exact=True).focus(); page.keyboard.press("Space")
+    assert page.locator("tr[data-study]").count() == 1 and not complaints
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.screenshot(path=SHOTS/f"curves-{width}.png")
+    page.context.close()
+
+def test_without_a_script_there_is_a_picture(address, browser):
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(address + "results.html")
+    assert page.locator(".curves img").is_visible() and len(page.locator(".curves img").get_attribute("alt").split()) > 5
+    page.context.close()
+    assert len((SITE/"results.html").read_text(encoding="utf-8")) < 400_000
+
+def test_pages_are_light():
+    "With their own pictures: the report is under 1 MB, and no page over 2 MB"
+    def weight(name):
+        text = (SITE/name).read_text(encoding="utf-8")
+        files = [(SITE/name).parent/unquote(src) for src in re.findall(r'<img [^>]*src="([^":]+)"', text)]
+        return len(text.encode()) + sum(f.stat().st_size for f in files)
+    weights = sorted(((weight(name), name) for name in PAGES), reverse=True)
+    print(*(f"{w / 1e6:.2f} MB {name}" for w, name in weights[:10]), sep="\n")
+    assert weights[0][0] < 2e6 and weight("09_report.html") < 1e6
+
+def test_what_people_use_is_in_the_a_to_z(seen):
+    text = seen["functions.html", WIDE]["text"]
+    for name in ("Learner.net", "Learner.row", "Learner.scores_N", "Learner.pool", "Record.table", "Protocol.coldness", "Data.start", "Labeller"): assert f"\n{name}, " in text, name
+    assert "What **protocol takes are the fields of Protocol" in text
+    lines = [line for line in text.splitlines() if re.match(r"[\w.]+, \w+:", line)]
+    assert len(lines) > 300 and not [line for line in lines if line.endswith(": ")]
 
 FOCUS = """() => { const e = document.activeElement, r = e.getBoundingClientRect(), s = getComputedStyle(e);
   if (e == document.body) return null;
@@ -259,7 +332,7 @@ def test_the_menu_opens_by_keyboard_on_a_phone(address, browser):
     page, _ = visit(browser, PHONE)
     page.goto(address)
     link = page.locator("#quarto-sidebar a[href$='data.html']")
-    page.locator(".quarto-btn-toggle:visible").focus()
+    page.get_by_role("button", name="Pages", exact=True).focus()
     page.keyboard.press("Enter"); page.wait_for_timeout(500)
     assert link.is_visible() and link.bounding_box()["x"] >= 0
     link.focus(); page.keyboard.press("Enter"); page.wait_for_url("**/data.html")
