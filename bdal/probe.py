@@ -5,6 +5,7 @@
 # %% ../nbs/deeper/probe.ipynb #55b31628
 from __future__ import annotations
 import copy, random, warnings, weakref
+from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import nn
@@ -14,8 +15,8 @@ from .data import seeded
 from .model import ConsistentDropout, as_logits, evaluating, pass_once, plain_log_probs, sampling
 
 # %% auto #0
-__all__ = ['dropout_of_call', 'Watch', 'check_passes', 'check_seen', 'check_same', 'when_training', 'check_called', 'Draws',
-           'check_chance', 'Shared', 'shared_log_probs', 'shares']
+__all__ = ['dropout_of_call', 'Watch', 'check_passes', 'check_seen', 'check_same', 'as_it_trains', 'when_training',
+           'check_called', 'Draws', 'check_chance', 'Shared', 'shared_log_probs', 'shares']
 
 # %% ../nbs/deeper/probe.ipynb #312948c8
 _DROPOUTS = ("dropout", "native_dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
@@ -100,22 +101,29 @@ def check_same(net, one, same, beside):
                          "track_running_stats=True, or another norm")
 
 # %% ../nbs/deeper/probe.ipynb #111ec961
-def when_training(net, x):
-    "Names of the dropout layers that a pass in training mode calls; none: it cannot be made"
+@contextmanager
+def as_it_trains(net, *resting):
+    "Within the block: a copy in training mode, whose batch norm and layers of these kinds rest; and chance is seeded"
     try: net = copy.deepcopy(net)   # which may count its passes
     except Exception: pass   # a few cannot be copied
-    names, seen = {m: n for n, m in net.named_modules() if isinstance(m, ConsistentDropout)}, set[str]()
-    def note(m, args, kwargs): seen.add(names[m])
-    hooks = [m.register_forward_pre_hook(note, with_kwargs=True) for m in names]
-    try:
-        with torch.no_grad(), evaluating(net), seeded(0, "probe"):
-            net.train()
-            for m in net.modules():
-                if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()   # of one input, it would fail
-            net(x.clone())
-    except Exception: return None
-    finally:
-        for hook in hooks: hook.remove()
+    with torch.no_grad(), evaluating(net), seeded(0, "probe"):
+        net.train()
+        for m in net.modules():   # batch norm of one input would fail
+            if isinstance(m, (nn.modules.batchnorm._BatchNorm, *resting)): m.eval()
+        yield net
+
+def when_training(net, x):
+    "Names of the dropout layers that a pass in training mode calls; none: it cannot be made"
+    seen, hooks = set[str](), []
+    with as_it_trains(net) as net:
+        for name, m in net.named_modules():
+            if not isinstance(m, ConsistentDropout): continue
+            def note(m, args, kwargs, name=name): seen.add(name)
+            hooks.append(m.register_forward_pre_hook(note, with_kwargs=True))
+        try: net(x.clone())
+        except Exception: return None
+        finally:
+            for hook in hooks: hook.remove()
     return seen
 
 # %% ../nbs/deeper/probe.ipynb #8e16f5df
@@ -175,16 +183,11 @@ def check_chance(
     x:torch.Tensor, # an input or more, [n, ...]
 )->None:
     "Is dropout all that is random when it trains, and is it dropout that samples?"
-    try: net = copy.deepcopy(net)   # a pass in training mode may change what it counts
-    except Exception: pass   # a few cannot be copied
     rows, who = x[:1].expand(4, *x.shape[1:]).clone(), type(net).__name__
-    with torch.no_grad(), evaluating(net):
-        net.train()
-        for m in net.modules():
-            if isinstance(m, (ConsistentDropout, nn.modules.batchnorm._BatchNorm)): m.eval()
+    with as_it_trains(net, ConsistentDropout) as net:
         with seeded(0, "probe"): before = _chance()
         try:
-            with seeded(0, "probe"), Draws(len(rows)) as draws: outs, after = _tensors(net(rows)), _chance()
+            with Draws(len(rows)) as draws: outs, after = _tensors(net(rows)), _chance()
         except Exception: return   # some networks want more than inputs when they train
     if draws.masks:
         raise ValueError(

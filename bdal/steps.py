@@ -31,7 +31,7 @@ from .record import FORMAT, PROTOCOL, Record, as_path, header, last_accuracy, tr
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'nudged', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load', 'check_heads']
+__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'no_network', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'nudged', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load', 'check_heads']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -208,12 +208,16 @@ def new_net(
         return net_of_seed(derive_seed(seed, "weights", round)).to(device)
 
 # %% ../nbs/03_steps.ipynb #1214a303
+def no_network(net, error):
+    "Why something makes no network of a seed, and what to do"
+    name = net.__name__ if isinstance(net, type) else "MyNet"
+    what = f"net is the class {name}, which" if isinstance(net, type) else "net"
+    return (f"{what} makes no network of a seed ({error}); give a function seed -> module, "
+            f"such as lambda seed: {name}()")
+
 def cannot_take(x, error, net=None):
     "Why a network cannot take inputs, and what to do"
-    if isinstance(net, type) and "seed" not in inspect.signature(net).parameters:
-        name = net.__name__
-        return (f"net is the class {name}, and is called with a seed, which fails ({error}); "
-                f"give a function of the seed, such as lambda seed: {name}()")
+    if isinstance(net, type) and "seed" not in inspect.signature(net).parameters: return no_network(net, error)
     last = x.ndim == 4 and x.shape[3] in (1, 3, 4) and min(x.shape[1:3]) > 4
     if "; give " in str(error) and not last: return str(error)   # an error of ours, which says what to do
     cure = ("channels come first: np.moveaxis(x, -1, 1)" if last
@@ -394,10 +398,7 @@ def check_net(
         raise TypeError("net is a module; give a function seed -> module, since each round trains a new one")
     with undisturbed(grad=True):
         try: net = new_net(net_of_seed, protocol.seed, 0, device).eval()
-        except Exception as e:
-            what = f"net is the class {net_of_seed.__name__}, which" if isinstance(net_of_seed, type) else "net"
-            raise ValueError(f"{what} makes no network of a seed ({e}); give a function seed -> module, "
-                             "such as lambda seed: MyNet()") from e
+        except Exception as e: raise ValueError(no_network(net_of_seed, e)) from e
         try:
             with torch.no_grad(), seeded(0, "check"): out = net(x[:1].clone().to(device))
         except Exception as e: raise ValueError(cannot_take(x, e, net_of_seed)) from e
