@@ -18,8 +18,8 @@ from torch.nn.parameter import is_lazy
 from fastcore.basics import patch
 from .data import Data, Pool, as_html, as_indices, as_inputs, as_labels
 from .data import derive_seed, seeded, stream, undisturbed, write_whole
-from .model import as_logits, bayesian_cnn, consistent_for_now, make_consistent
-from .probe import check_chance, check_passes
+from .model import as_logits, bayesian_cnn, consistent_for_now, make_consistent, warn_of_probabilities
+from .probe import check_chance, check_learns, check_passes, nudged
 from .train import AUGMENT, auto_dtype, fit, fit_threads
 from .predict import evaluate, mc_log_probs, mean_log_probs, measure
 from .pictures import as_text
@@ -31,7 +31,7 @@ from .record import FORMAT, PROTOCOL, Record, as_path, header, last_accuracy, tr
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'no_network', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'nudged', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load', 'check_heads']
+__all__ = ['RECIPES', 'DTYPES', 'TARGETS', 'GO_ON', 'schedule', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'no_network', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load', 'check_heads']
 
 # %% ../nbs/03_steps.ipynb #cad562bd
 def schedule(
@@ -313,17 +313,7 @@ def check_logits(out, classes):
     if not torch.isfinite(out).all():
         raise ValueError("the network gives NaN or infinite logits before it has learnt anything; "
                          "give a finite number, such as -1e4, for a class that cannot be")
-    if classes > 1 and (out >= 0).all() and abs(float(out.sum()) - 1) < 1e-4:
-        warnings.warn("the network gives probabilities, and is trained as if they were logits; "
-                      "leave its softmax out, or use nn.LogSoftmax")
-
-# %% ../nbs/03_steps.ipynb #72b4c8e5
-def nudged(net):
-    "Its weights, moved a little: a head that begins with zeros, as a transformer's, would hide dropout"
-    with torch.no_grad(), seeded(0, "nudge"):
-        for w in net.parameters():
-            if w.requires_grad: w.add_(torch.randn_like(w), alpha=.01)
-    return net
+    warn_of_probabilities(out)
 
 # %% ../nbs/03_steps.ipynb #f439972d
 def check_sampling(net, x, protocol, device):
@@ -409,6 +399,7 @@ def check_net(
         with alone(net): check_training(again, x.to(device), classes)
         if as_posterior(protocol.posterior)[0] == "dropout":
             with consistent_for_now(again) as sampled: check_chance(sampled, x.to(device))
+        with alone(net): check_learns(again, x.to(device))
         return net
 
 # %% ../nbs/03_steps.ipynb #854a5f7a
