@@ -270,7 +270,7 @@ def _step(layer, after, masks, pool_of, dtype, s):
     return [make, layer.bias is not None and _affine_step(None, layer.bias.to(dtype), s, out)]
 
 # %% ../nbs/deeper/thinning.ipynb #f17fd374
-@torch.inference_mode()
+@torch.no_grad() # as for the plain loop
 def thin(
     net:nn.Module, # trained, with dropout, as `cannot_thin` allows
     example:torch.Tensor, # one input, [1, ...]
