@@ -4,7 +4,7 @@
 
 # %% ../nbs/01_model.ipynb #791c54d8
 from __future__ import annotations
-import copy
+import copy, warnings
 from contextlib import contextmanager
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ from .data import seeded, stream
 # %% auto #0
 __all__ = ['draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'make_consistent', 'check_module',
            'check_has_dropout', 'consistent', 'tidy', 'consistent_for_now', 'first_given', 'pass_once', 'as_logits',
-           'laid_out', 'n_early', 'evaluating', 'sampling', 'split_front', 'plain_log_probs']
+           'warn_of_probabilities', 'laid_out', 'n_early', 'evaluating', 'sampling', 'split_front', 'plain_log_probs']
 
 # %% ../nbs/01_model.ipynb #d4e82e56
 def draw_masks(
@@ -45,7 +45,7 @@ class ConsistentDropout(nn.Dropout):
         if (now := [*self.mask_shape(input)]) != (was := [*self.masks.shape[1:]]):
             raise ValueError(f"a dropout has masks of shape {was}, the same for all inputs, and reads {now}; "
                              "let the batch be its first axis (batch_first=True), all inputs of one length")
-        return input * self.masks[self.t]
+        return input.mul_(self.masks[self.t]) if self.inplace else input * self.masks[self.t]
 
 # %% ../nbs/01_model.ipynb #ecf36788
 class ConsistentDropout2d(ConsistentDropout):
@@ -54,7 +54,9 @@ class ConsistentDropout2d(ConsistentDropout):
     def forward(self,
         input:torch.Tensor, # activations, [B, channels, ...]
     )->torch.Tensor: # the same shape
-        if self.T is None: return torch.feature_dropout(input, self.p, self.training)
+        if self.T is None:
+            drop = torch.feature_dropout_ if self.inplace else torch.feature_dropout
+            return drop(input, self.p, self.training)
         return super().forward(input)
 
 # %% ../nbs/01_model.ipynb #aab01dfd
@@ -98,7 +100,7 @@ def make_consistent(
     for module in list(net.modules()):
         for name, child in module._modules.items():   # named_children() leaves out what stands in two places
             if _ours(child): exchanged.append((module, name, child))
-    for module, name, child in exchanged: module._modules[name] = _ours(child)(child.p)
+    for module, name, child in exchanged: module._modules[name] = _ours(child)(child.p, child.inplace)
     return exchanged
 
 # %% ../nbs/01_model.ipynb #644642f1
@@ -114,7 +116,7 @@ def check_has_dropout(
     check_module(net)
     if not any(_ours(m) or type(m) in (ConsistentDropout, ConsistentDropout2d) for m in net.modules()):
         raise ValueError(f"{type(net).__name__} has no dropout layer, so all its samples would be equal; "
-                         "add nn.Dropout or nn.Dropout2d as a module")
+                         "add nn.Dropout or nn.Dropout2d as a module, several in an nn.ModuleList")
     if any(getattr(m, "p", 0) >= 1 for m in net.modules() if isinstance(m, (*_OURS, ConsistentDropout))):
         raise ValueError("a dropout with p = 1 drops everything; give p below 1")
 
@@ -202,6 +204,14 @@ def as_logits(
     raise TypeError(f"the network gives a {type(out).__name__}; let it give logits, [B, C]: a tensor, "
                     "such as the first of a tuple, or .logits")
 
+def warn_of_probabilities(
+    out:torch.Tensor, # of a network, [1, C]
+)->None:
+    "A warning where a softmax was taken already"
+    if out.shape[-1] > 1 and (out >= 0).all() and abs(float(out.sum()) - 1) < 1e-4:
+        warnings.warn("the network gives probabilities, and they are taken for logits; "
+                      "leave its softmax out, or use nn.LogSoftmax")
+
 # %% ../nbs/01_model.ipynb #ec1d7d91
 def laid_out(
     net:nn.Module, # any
@@ -273,7 +283,7 @@ def split_front(
     return net[:first], net[first:]
 
 # %% ../nbs/01_model.ipynb #be5515b9
-@torch.inference_mode()
+@torch.no_grad() # within it a network may take gradients for itself; within inference_mode it may not
 def plain_log_probs(
     net:nn.Module, # with consistent dropout: inputs [B, ...] -> logits [B, C]
     x:torch.Tensor, # inputs, [N, ...]

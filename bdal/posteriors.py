@@ -52,7 +52,7 @@ def last_linear(
 
 
 # %% ../nbs/deeper/posteriors.ipynb #90ae1f0b
-@torch.inference_mode()
+@torch.no_grad()
 def _passes(net, x, chunk, dtype, each):
     "`each`(features [B, D] or none, logits [B, C]) of each chunk, dropout off"
     device, read, out = next(net.parameters()).device, list[torch.Tensor](), []

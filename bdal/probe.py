@@ -5,17 +5,20 @@
 # %% ../nbs/deeper/probe.ipynb #55b31628
 from __future__ import annotations
 import copy, random, warnings, weakref
+from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from .data import seeded
-from .model import ConsistentDropout, as_logits, evaluating, pass_once, plain_log_probs, sampling
+from .model import ConsistentDropout, as_logits, evaluating, first_given, pass_once, plain_log_probs
+from .model import sampling, warn_of_probabilities
 
 # %% auto #0
-__all__ = ['dropout_of_call', 'Watch', 'check_passes', 'check_seen', 'check_same', 'when_training', 'check_called', 'Draws',
-           'check_chance', 'Shared', 'shared_log_probs', 'shares']
+__all__ = ['dropout_of_call', 'Watch', 'reading', 'check_passes', 'held_apart', 'check_seen', 'check_reads', 'check_same',
+           'as_it_trains', 'when_training', 'check_called', 'Draws', 'check_chance', 'graph', 'nudged', 'cut_off',
+           'warn_of_bounds', 'check_learns', 'Shared', 'shared_log_probs', 'shares']
 
 # %% ../nbs/deeper/probe.ipynb #312948c8
 _DROPOUTS = ("dropout", "native_dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
@@ -50,35 +53,56 @@ class Watch(TorchFunctionMode):
         if found: self.seen.append((name, found[1]))
         return func(*args, **(kwargs or {}))
 
+# %% ../nbs/deeper/probe.ipynb #5508b57a
+@contextmanager
+def reading(net):
+    "Within the block, notes what each dropout layer reads; the value is a dict, layer -> tensor"
+    reads = dict[nn.Module, torch.Tensor]()
+    def note(m, args, kwargs): reads[m] = first_given(args, kwargs)
+    hooks = [m.register_forward_pre_hook(note, with_kwargs=True) for m in net.modules()
+             if isinstance(m, ConsistentDropout)]
+    try: yield reads
+    finally:
+        for hook in hooks: hook.remove()
+
 # %% ../nbs/deeper/probe.ipynb #5508b580
 def check_passes(
     net:nn.Module, # with consistent dropout
     x:torch.Tensor, # a few inputs, [n, ...]
 )->torch.Tensor: # outputs for the first input, of two masks, [2, C]
     "Does each sample depend on its masks and its input, and on nothing else?"
-    called = set[nn.Module]()
-    def note(m, args, kwargs): called.add(m)
-    hooks = [m.register_forward_pre_hook(note, with_kwargs=True) for m in net.modules()
-             if isinstance(m, ConsistentDropout)]
-    try:
-        with torch.no_grad(), sampling(net, 2) as switch:
-            switch(0)
-            with Watch() as watch: one = pass_once(net, x[:1])[0]
-            check_seen(net, watch.seen)
-            as_logits(one)
-            same, beside = pass_once(net, x[:1])[0], pass_once(net, x)[0][:1]
-            switch(1)
-            other = pass_once(net, x[:1])[0]
-    finally:
-        for hook in hooks: hook.remove()
-    check_called(net, x[:1], called)
+    if len(x) < 2: x = torch.cat([x, x])
+    with torch.no_grad(), sampling(net, 2) as switch:
+        switch(0)
+        with Watch() as watch, reading(net) as reads: one = pass_once(net, x[:1])[0]
+        check_seen(net, watch.seen)
+        warn_of_probabilities(as_logits(one))
+        same = pass_once(net, x[:1])[0]
+        with reading(net) as reads_beside: beside = pass_once(net, x)[0][:1]
+        check_reads(net, x, reads, reads_beside)
+        switch(1)
+        other = pass_once(net, x[:1])[0]
+    check_called(net, x[:1], reads)
     check_same(net, one, same, beside)
     return torch.cat([one, other])
+
+# %% ../nbs/deeper/probe.ipynb #5508b57d
+def held_apart(net, wanted):
+    "Names of the lists, dictionaries and the like within a network that hold something, of which `wanted` is true"
+    def within(v):
+        some = v.values() if isinstance(v, dict) else v if isinstance(v, (list, tuple, set)) else None
+        return [v] if some is None else [o for w in some for o in within(w)]
+    return [f"{n}.{k}".lstrip(".") for n, m in net.named_modules() for k, v in vars(m).items()
+            if any(map(wanted, within(v)))]
 
 # %% ../nbs/deeper/probe.ipynb #111ec968
 def check_seen(net, seen):
     "An error for dropout that is not ours"
-    who = type(net).__name__
+    who, inside = type(net).__name__, {*net.modules()}
+    def drops(o): return isinstance(o, nn.modules.dropout._DropoutNd) and o not in inside
+    if seen and (apart := held_apart(net, lambda o: isinstance(o, nn.Module) and any(map(drops, o.modules())))):
+        raise ValueError(f"{who} holds dropout in a list or a dictionary ({', '.join(apart)}), where it is no layer "
+                         "of the network and cannot sample; use nn.ModuleList or nn.ModuleDict")
     if on := sorted({name for name, is_on in seen if is_on}):
         raise ValueError(f"{who} draws dropout by itself ({', '.join(on)}), other masks each time; "
                          "use nn.Dropout layers in place of F.dropout and layers of your own")
@@ -86,6 +110,19 @@ def check_seen(net, seen):
         raise ValueError(
             f"{who} has dropout that does not sample ({', '.join(off)}); use nn.Dropout layers in place of "
             "F.dropout, and set the dropout inside attention or recurrent layers to 0"
+        )
+
+# %% ../nbs/deeper/probe.ipynb #5508b57c
+def check_reads(net, x, reads, beside):
+    "An error for dropout of weights, which are the same for any inputs"
+    def alike(others): return [m for m in reads if m.p and m in others and len(reads[m]) > 1 and
+                               torch.equal(reads[m], others[m])]
+    if not alike(beside): return
+    with reading(net) as others: pass_once(net, x[-1:])   # an expert may have read nothing more
+    if names := [n for n, m in net.named_modules() if m in alike(beside) and m in alike(others)]:
+        raise ValueError(
+            f"{type(net).__name__} drops what is the same for all inputs ({', '.join(names)}), such as a weight, "
+            "and its first axis is none of inputs; give it as a batch of one, drop(w[None])[0]"
         )
 
 # %% ../nbs/deeper/probe.ipynb #f44433cb
@@ -100,22 +137,29 @@ def check_same(net, one, same, beside):
                          "track_running_stats=True, or another norm")
 
 # %% ../nbs/deeper/probe.ipynb #111ec961
-def when_training(net, x):
-    "Names of the dropout layers that a pass in training mode calls; none: it cannot be made"
+@contextmanager
+def as_it_trains(net, *resting):
+    "Within the block: a copy in training mode, whose batch norm and layers of these kinds rest; and chance is seeded"
     try: net = copy.deepcopy(net)   # which may count its passes
     except Exception: pass   # a few cannot be copied
-    names, seen = {m: n for n, m in net.named_modules() if isinstance(m, ConsistentDropout)}, set[str]()
-    def note(m, args, kwargs): seen.add(names[m])
-    hooks = [m.register_forward_pre_hook(note, with_kwargs=True) for m in names]
-    try:
-        with torch.no_grad(), evaluating(net), seeded(0, "probe"):
-            net.train()
-            for m in net.modules():
-                if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()   # of one input, it would fail
-            net(x.clone())
-    except Exception: return None
-    finally:
-        for hook in hooks: hook.remove()
+    with torch.no_grad(), evaluating(net), seeded(0, "probe"):
+        net.train()
+        for m in net.modules():   # batch norm of one input would fail
+            if isinstance(m, (nn.modules.batchnorm._BatchNorm, *resting)): m.eval()
+        yield net
+
+def when_training(net, x):
+    "Names of the dropout layers that a pass in training mode calls; none: it cannot be made"
+    seen, hooks = set[str](), []
+    with as_it_trains(net) as net:
+        for name, m in net.named_modules():
+            if not isinstance(m, ConsistentDropout): continue
+            def note(m, args, kwargs, name=name): seen.add(name)
+            hooks.append(m.register_forward_pre_hook(note, with_kwargs=True))
+        try: net(x.clone())
+        except Exception: return None
+        finally:
+            for hook in hooks: hook.remove()
     return seen
 
 # %% ../nbs/deeper/probe.ipynb #8e16f5df
@@ -175,17 +219,19 @@ def check_chance(
     x:torch.Tensor, # an input or more, [n, ...]
 )->None:
     "Is dropout all that is random when it trains, and is it dropout that samples?"
-    try: net = copy.deepcopy(net)   # a pass in training mode may change what it counts
-    except Exception: pass   # a few cannot be copied
     rows, who = x[:1].expand(4, *x.shape[1:]).clone(), type(net).__name__
-    with torch.no_grad(), evaluating(net):
-        net.train()
-        for m in net.modules():
-            if isinstance(m, (ConsistentDropout, nn.modules.batchnorm._BatchNorm)): m.eval()
+    with as_it_trains(net, ConsistentDropout) as net:
         with seeded(0, "probe"): before = _chance()
+        seed = torch.initial_seed()
         try:
-            with seeded(0, "probe"), Draws(len(rows)) as draws: outs, after = _tensors(net(rows)), _chance()
+            with Draws(len(rows)) as draws: outs, after = _tensors(net(rows)), _chance()
+            reseeded = torch.initial_seed() != seed
         except Exception: return   # some networks want more than inputs when they train
+    if reseeded:
+        raise ValueError(
+            f"{who} seeds torch in its forward, so that each training step would draw the same masks; "
+            "take torch.manual_seed out, or call it within torch.random.fork_rng()"
+        )
     if draws.masks:
         raise ValueError(
             f"{who} drops units by itself when it trains ({', '.join(sorted(draws.masks))}), and not when it "
@@ -199,6 +245,81 @@ def check_chance(
             f"{who} draws random numbers when it trains, and not when it is sampled ({', '.join(others)}); "
             "if this is dropout, use nn.Dropout layers in its place"
         )
+
+# %% ../nbs/deeper/probe.ipynb #5508b57f
+def graph(
+    out:torch.Tensor, # of a network, where gradients are taken
+)->tuple: # two sets: the weights that a backward pass reaches, and its steps on the way
+    "What learns from an output"
+    steps, ahead = set(), [out.grad_fn]
+    while ahead:
+        step = ahead.pop()
+        if step is None or step in steps: continue
+        steps.add(step)
+        ahead += [o for o, _ in step.next_functions]
+    ends = {step for step in steps if type(step).__name__ == "AccumulateGrad"}
+    return {getattr(step, "variable") for step in ends}, steps - ends
+
+# %% ../nbs/deeper/probe.ipynb #72b4c8e5
+def nudged(net, weights=None):
+    "Its weights, moved a little: a head that begins with zeros, as a transformer's, would hide dropout"
+    with torch.no_grad(), seeded(0, "nudge"):
+        for w in net.parameters() if weights is None else weights:
+            if w.requires_grad: w.add_(torch.randn_like(w), alpha=.01)
+    return net
+
+def cut_off(net, x, learns):
+    "Names of the layers whose weights count, wait for gradients, and are not among those that learn; they are moved"
+    idle = dict[str, list]()
+    for name, w in net.named_parameters():
+        if w.requires_grad and w not in learns: idle.setdefault(name.rpartition(".")[0] or name, []).append(w)
+    if not idle: return []
+    with torch.no_grad(), evaluating(nudged(net)):
+        def counts(weights):
+            one = as_logits(net(x.clone()))
+            other = as_logits(nudged(net, weights)(x.clone()))
+            return (one - other).abs().max() > 1e-4 * (1 + one.abs().max())
+        if not counts([w for ws in idle.values() for w in ws]): return []
+        return [name for name, ws in idle.items() if counts(ws)]
+
+# %% ../nbs/deeper/probe.ipynb #5508b581
+_BOUNDED = dict(Sigmoid="a sigmoid", Hardsigmoid="a sigmoid", Tanh="tanh", Hardtanh="tanh", Relu="a ReLU")
+_LAID_OUT = ("View", "UnsafeView", "ReshapeAlias", "Alias", "Squeeze", "Unsqueeze", "Clone", "ToCopy", "T", "Transpose",
+             "Permute", "Select", "Slice")
+
+def warn_of_bounds(out):
+    "A warning where a network ends in a function that no logit should pass"
+    def kind(): return type(step).__name__.rstrip("0123456789").removesuffix("Backward")
+    step = out.grad_fn
+    while kind() in _LAID_OUT: step = step.next_functions[0][0]
+    if what := _BOUNDED.get(kind()):
+        warnings.warn(f"the network ends in {what}, whose values are bounded, and they are taken for logits; "
+                      "leave it out")
+
+def check_learns(
+    net:nn.Module, # any; its weights are moved
+    x:torch.Tensor, # a few inputs, [n, ...]
+)->None:
+    "Does it learn all that it computes with, and can it learn twice?"
+    who = type(net).__name__
+    with torch.enable_grad(), seeded(0, "probe"):
+        try: outs = [net.train(training)(x.clone()) for training in (True, False)]
+        except RuntimeError: return   # it cannot be trained, which the rehearsal tells
+    warn_of_bounds(outs[0])
+    (learns, steps), (learns_too, steps_too) = map(graph, outs)
+    if strays := (learns & learns_too) - {*net.parameters()}:
+        def holds(o): return not strays.isdisjoint(o.parameters() if isinstance(o, nn.Module) else
+                                                   [o] if torch.is_tensor(o) else [])
+        names = f" ({', '.join(apart)})" if (apart := held_apart(net, holds)) else ""
+        raise ValueError(f"{who} computes with weights that are none of its parameters{names}, so they never "
+                         "learn; use nn.ModuleList, nn.ModuleDict or nn.Parameter to hold them")
+    if steps & steps_too:
+        raise ValueError(f"{who} keeps a result of an earlier pass, or of its making, with gradients to come; "
+                         "compute it in forward, or let it be detached")
+    if names := cut_off(net, x, learns | learns_too):
+        raise ValueError(f"{who} computes with {', '.join(names)}, which never learn: something cuts their gradients "
+                         "off, such as torch.no_grad() or detach(); take that out, or call requires_grad_(False) "
+                         "on what shall stay as it is")
 
 # %% ../nbs/deeper/probe.ipynb #d5c938a5
 class Shared(TorchFunctionMode):
@@ -216,6 +337,7 @@ class Shared(TorchFunctionMode):
     def _reached(self, module, args):
         if self.ahead and self.first: self.calls = [_if_alive(call) for call in self.calls]
         self.ahead = self.first = False
+        if args and module.inplace: return args[0].clone(), *args[1:]   # what is shared stays
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if not self.ahead: return func(*args, **(kwargs or {}))
@@ -242,7 +364,7 @@ def _if_alive(found):
     return type(found)(map(_if_alive, found)) if type(found) in (tuple, list) else found
 
 # %% ../nbs/deeper/probe.ipynb #3f371400
-@torch.inference_mode()
+@torch.no_grad() # within it a network may take gradients for itself; within inference_mode it may not
 def shared_log_probs(
     net:nn.Module, # with consistent dropout: inputs [B, ...] -> logits [B, C]
     x:torch.Tensor, # inputs, [N, ...]

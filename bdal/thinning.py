@@ -270,7 +270,7 @@ def _step(layer, after, masks, pool_of, dtype, s):
     return [make, layer.bias is not None and _affine_step(None, layer.bias.to(dtype), s, out)]
 
 # %% ../nbs/deeper/thinning.ipynb #f17fd374
-@torch.inference_mode()
+@torch.no_grad() # as for the plain loop
 def thin(
     net:nn.Module, # trained, with dropout, as `cannot_thin` allows
     example:torch.Tensor, # one input, [1, ...]
@@ -353,8 +353,9 @@ def thinned_log_probs(
     if dtype.itemsize < 4 and not (computes(net) and survives(x[:1000], dtype)): dtype = torch.float32
     front, steps = thin(net, x[:1].to(device), T, seed, dtype, late)
     layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
+    quiet = torch.inference_mode if computes(net) else torch.no_grad   # a layer may take gradients for itself
     def run(x_B):
-        with torch.inference_mode():
+        with quiet():
             h = laid_out(front, x_B.to(device, dtype, copy=True, **layout), layout)
             h = h.movedim(0, -1).contiguous()
             for step in steps: h = step(h)

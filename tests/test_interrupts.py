@@ -5,12 +5,14 @@ Real signals after random times; a hundred here, and 5,000 with --long.
 import json
 import random
 import signal
+import sys
 import threading
 import time
 import warnings
 
 import pytest
 import torch
+from conftest import ROOT
 from torch import nn
 
 from bdal.data import Pool
@@ -168,3 +170,55 @@ def test_two_threads_at_one_learner(alone, tmp_path, monkeypatch):
     learner.record.close()
     assert lines(tmp_path / "trial.jsonl") == want and Record(tmp_path / "trial.jsonl").complete
     assert all("labelled already" in e or "call ask() first" in e or "complete" in e or "cannot be written" in e for e in errors), set(errors)
+
+
+def stopped_at(f, n):
+    "f(), stopped as the n-th line of bdal begins; was it?"
+    seen = 0
+
+    def trace(frame, event, _):
+        nonlocal seen
+        if not frame.f_code.co_filename.startswith(str(ROOT / "bdal")):
+            return None
+        if event == "line":
+            seen += 1
+            if seen == n:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        f()
+        return False
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+
+
+def test_an_interrupt_at_any_line_of_tell(tmp_path, request):
+    "The same cell again: each answer once, in memory as on the disk. Each line with --long, every 17th else"
+    step = 1 if request.config.getoption("--long") else 17
+
+    def told(n):
+        "The record and the pool, where tell was stopped at line n; and whether it was"
+        learner = begin(tmp_path / f"{n}.jsonl")
+        idx = learner.ask(progress=False)
+        stopped = stopped_at(lambda: learner.tell(idx, Y[idx]), n)
+        try:
+            learner.tell(idx, Y[idx])
+        except RuntimeError as e:
+            assert "call ask() first" in str(e), e
+        learner.record.close()
+        return (lines(learner.record.path), *(v.tolist() for v in learner.pool.known)), stopped
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        (want, _), n, stopped = told(0), 1, True
+        while stopped:
+            got, stopped = told(n)
+            assert got == want, n
+            n += step
+    assert n > 50, "tell has more lines"

@@ -143,7 +143,7 @@ REFUSED = {
     "batch norm, batch of 1, an ensemble": (lambda: learner(net=normed, batch=1, posterior="ensemble 2"), "give batch from 3"),
     "elastic tables": (lambda: learner(augment="elastic"), "augment='none'"),
     "more than inputs in training": (lambda: learner(net=net(lambda n, z: z[n.target] if n.training else z)), "when it trains"),
-    "no gradient": (lambda: learner(net=net(lambda n, z: z.detach())), "cannot be trained"),
+    "no gradient": (lambda: learner(net=net(lambda n, z: z.detach())), "cuts their gradients off"),
     "an operation without bfloat16": (lambda: learner(net=bilinear, dtype="bfloat16"), "give dtype='float32'"),
     "fit: labels too large": (lambda: fit(mlp(0), X, Y + 1, steps=1), "give labels from 0"),
     "fit: labels negative": (lambda: fit(mlp(0), X, Y - 1, steps=1), "give labels from 0"),

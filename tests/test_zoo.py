@@ -3,6 +3,7 @@
 The reference knows nothing of bdal but the streams of chance: it puts a layer of its own in each dropout's place, which multiplies by mask t,
 and asks the network about one input after the other.
 """
+import copy
 import re
 import warnings
 
@@ -215,8 +216,74 @@ def time_first(rnn):
     return By(lambda m, x: m.o(m.drop(m.rnn(x.squeeze(1).permute(2, 0, 1))[0])[-1]), rnn=rnn(4, 6), drop=nn.Dropout(0.5), o=nn.Linear(6, C))
 
 
+def base(**layers):
+    return dict(a=nn.Linear(8, 16), drop=nn.Dropout(0.5), o=nn.Linear(16, C)) | layers
+
+
+def with_average(use=lambda m, x: m.net(x)):
+    net = mlp(nn.ReLU(), nn.Dropout(0.5))
+    return By(use, net=net, average=copy.deepcopy(net).requires_grad_(False))
+
+
+def averaging(m, x):
+    if m.training:
+        for w, now in zip(m.average.parameters(), m.net.parameters()):
+            w.data.lerp_(now.data, 0.1)
+    return m.net(x)
+
+
+def within(mode, layer):
+    def f(m, x):
+        with mode(m):
+            h = getattr(m, layer)(x)
+        return m.o(m.drop(h.clone().relu()))
+
+    return f
+
+
+def slope(layer, x):
+    "The gradient of a layer's sum, at x"
+    with torch.enable_grad():
+        at = x if x.requires_grad else x.detach().requires_grad_()
+        return torch.autograd.grad(layer(at).tanh().sum(), at, create_graph=True)[0]
+
+
+class Slope(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+
+    def forward(self, x):
+        return slope(self.layer, x)
+
+
+def its_children():
+    net = By(lambda m, x: m.o(m.drop(m.held[1](m.held[0](x).relu()))), **base(b=nn.Linear(16, 16)))
+    net.held = [net.a, net.b]
+    return net
+
+
 PADDED = torch.where(torch.arange(7) < torch.tensor([3, 5, 2, 7, 4])[:, None], WORDS + 1, 0)
 SAMPLED = {
+    "dropout of a weight, as a batch of one": (lambda: By(lambda m, x: m.o(F.linear(x, m.drop(m.a.weight[None])[0]).relu()), **base()), TABLE),
+    "dropout of places": (lambda: By(lambda m, x: m.o((m.w(x.long()) + m.drop(m.places)).mean(1)), w=nn.Embedding(50, 8), places=nn.Parameter(torch.ones(1, 7, 8)), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), WORDS),
+    "experts, one a word": (lambda: By(lambda m, x: m.o(routed(m, m.w(x.long()).flatten(0, 1)).unflatten(0, (len(x), 7)).flatten(1)), w=nn.Embedding(50, 8), gate=nn.Linear(8, 4), e=nn.ModuleList(mlp(nn.ReLU(), nn.Dropout(0.5)) for _ in range(4)), o=nn.Linear(7 * C, C)), WORDS),
+    "in place, the result left": (lambda: By(lambda m, x: (h := m.a(x).relu() * 1, m.drop(h), m.o(h))[2], **base(drop=nn.Dropout(0.5, inplace=True))), TABLE),
+    "channels in place, the result left": (lambda: By(lambda m, x: (h := m.a(x).relu() * 1, m.drop(h), m.o(h.flatten(1)))[2], a=nn.Conv2d(1, 4, 3), drop=nn.Dropout2d(0.5, inplace=True), o=nn.Linear(400, C)), IMAGES),
+    "in place, the result left, behind another": (lambda: By(lambda m, x: (h := m.b(m.d(m.a(x).relu())).relu() * 1, m.drop(h), m.o(h))[2], **base(d=nn.Dropout(0.2), b=nn.Linear(16, 16), drop=nn.Dropout(0.5, inplace=True))), TABLE),
+    "an average of the network beside it": (with_average, TABLE),
+    "an average of the network, kept in training": (lambda: with_average(averaging), TABLE),
+    "an average of the network, by torch": (lambda: By(lambda m, x: m.net(x), net=(net := mlp(nn.ReLU(), nn.Dropout(0.5))), average=torch.optim.swa_utils.AveragedModel(net)), TABLE),
+    "gradients of its own": (lambda: By(lambda m, x: m.o(m.drop(m.a(slope(m.b, x)).relu())), **base(b=nn.Linear(8, 16))), TABLE),
+    "gradients of its own, behind its dropout": (lambda: By(lambda m, x: m.o(slope(m.b, m.drop(m.a(x).relu()))), **base(b=nn.Linear(16, 16))), TABLE),
+    "gradients of its own, in a first layer": (lambda: seq(Slope(), *mlp(nn.ReLU(), nn.Dropout(0.5))), TABLE),
+    "a list of its own layers": (its_children, TABLE),
+    "a frozen layer in a list": (lambda: By(lambda m, x: m.o(m.drop(m.held[0](x).relu())), **base(held=[nn.Linear(8, 16).requires_grad_(False)])), TABLE),
+    "a frozen trunk, without gradients": (lambda: By(within(lambda m: torch.no_grad(), "a"), **base(a=nn.Linear(8, 16).requires_grad_(False))), TABLE),
+    "a frozen trunk, in inference mode": (lambda: By(within(lambda m: torch.inference_mode(), "a"), **base(a=nn.Linear(8, 16).requires_grad_(False))), TABLE),
+    "gradients in training alone": (lambda: By(within(lambda m: torch.set_grad_enabled(m.training), "a"), **base()), TABLE),
+    "a head for another task": (lambda: By(lambda m, x: (h := m.a(x).relu(), m.other(h), m.o(m.drop(h)))[2], **base(other=nn.Linear(16, 5))), TABLE),
+    "a gradient that skips a step": (lambda: By(lambda m, x: m.o(m.drop((h := m.a(x)) + (h.round() - h).detach())), **base()), TABLE),
     "a dropout that only inherits": (lambda: mlp(nn.ReLU(), Inherits()), TABLE),
     "a dropout left over": (lambda: By(lambda m, x: m.o(m.drop(m.a(x).relu())), a=nn.Linear(8, 16), drop=nn.Dropout(0.5), o=nn.Linear(16, C), other=nn.Dropout(0.2)), TABLE),
     "experts, one an input": (lambda: By(routed, gate=nn.Linear(8, 2), e=nn.ModuleList(mlp(nn.ReLU(), nn.Dropout(0.5)) for _ in range(2))), TABLE),
@@ -353,14 +420,15 @@ PLAIN, CHANNELS = (nn.Dropout,), (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 class ByHand(nn.Module):
     "Mask t of the i-th dropout of a network"
 
-    def __init__(self, i, p, channels, seed):
+    def __init__(self, i, layer, channels, seed):
         super().__init__()
-        self.i, self.p, self.channels, self.seed, self.t = i, p, channels, seed, 0
+        self.i, self.p, self.inplace, self.channels, self.seed, self.t = i, layer.p, layer.inplace, channels, seed, 0
 
     def forward(self, input):
         shape = (input.shape[1], *[1] * (input.ndim - 2)) if self.channels else input.shape[1:]
         kept = torch.rand(T, *shape, generator=stream(self.seed, "masks", self.i)) >= self.p
-        return input * kept[self.t] / (1 - self.p)
+        out = input * kept[self.t] / (1 - self.p)
+        return input.copy_(out) if self.inplace else out
 
 
 def places(net):
@@ -377,7 +445,7 @@ def reference(net, x, seed):
     net.eval()
     hands = []
     for i, (parent, name, child) in enumerate(list(places(net))):
-        hands.append(ByHand(i, child.p, type(child) in CHANNELS or type(child).__name__.endswith("2d"), seed))
+        hands.append(ByHand(i, child, type(child) in CHANNELS or type(child).__name__.endswith("2d"), seed))
         parent._modules[name] = hands[-1]
     out = torch.empty(len(x), T, C)
     fused = torch.backends.mha.get_fastpath_enabled()
@@ -406,7 +474,7 @@ def test_sampled_as_by_hand(name):
     torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.filterwarnings("error", message=".*draws random numbers.*")
+        warnings.filterwarnings("error", message=".*(draws random numbers|taken for logits).*")
         check_net(lambda seed: make(), x[:2], C, Protocol(score="bald", T=T))
         net, other = made(make, x), made(make, x)
         want = reference(other, x, 7)
@@ -524,12 +592,167 @@ def test_lazy_weights_leave_chance_as_it_was():
     assert torch.get_rng_state().equal(chance)
 
 
-def test_probabilities_for_logits_are_said():
-    with pytest.warns(UserWarning, match="gives probabilities"):
-        check_net(lambda seed: seq(mlp(nn.ReLU(), nn.Dropout(0.5)), nn.Softmax(-1)), TABLE, C, Protocol(score="bald", T=T))
+HELD = {
+    "a list": [nn.Linear(8, 16)],
+    "a dictionary": dict(a=nn.Linear(8, 16)),
+    "a tuple in a dictionary": dict(layers=(nn.ReLU(), nn.Linear(8, 16))),
+    "a parameter in a list": [nn.Parameter(torch.arange(-64.0, 64.0).view(16, 8).cos())],
+    "a tensor": torch.arange(-64.0, 64.0).view(16, 8).sin().requires_grad_(),
+    "a module that torch does not see": Do(nn.Linear(8, 16)),
+}
 
 
-@pytest.mark.parametrize("net", [lambda: mlp(nn.ReLU(), nn.Dropout(0.5)), lambda size: nn.Linear(8, size), None.__class__])
+def first_layer(held):
+    while isinstance(held, (list, tuple, dict)):
+        held = [*held.values()][-1] if isinstance(held, dict) else held[-1]
+    return held.f if isinstance(held, Do) else held
+
+
+def with_held(held):
+    def f(m, x):
+        w = first_layer(m.held)
+        return m.o(m.drop((w(x) if isinstance(w, nn.Module) else F.linear(x, w)).relu()))
+
+    net = By(f, drop=nn.Dropout(0.5), o=nn.Linear(16, C))
+    object.__setattr__(net, "held", copy.deepcopy(held))
+    return net
+
+
+class Remembers(nn.Module):
+    "What it said before, and how it learns from it"
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.drop, self.o, self.last = nn.Linear(8, 16), nn.Dropout(0.5), nn.Linear(16, C), 0.0
+
+    def forward(self, x):
+        h = self.a(x).relu()
+        h, self.last = h + 0 * self.last, h.sum()
+        return self.o(self.drop(h))
+
+
+def kept(weight):
+    net = By(lambda m, x: m.o(m.drop(F.linear(x, m.kept).relu())), **base())
+    net.kept = weight(net.a.weight)
+    return net
+
+
+def dropped(f, *rest, **layers):
+    return lambda: By(f, **base(**layers)), "same for all inputs"
+
+
+def cut(f):
+    return lambda: By(lambda m, x: m.o(m.drop(f(m, x))), **base()), "computes with a, which never learn"
+
+
+def child_and_list():
+    net = By(lambda m, x: m.o(m.held[0](m.a(x).relu())), **base())
+    net.held = [net.drop]
+    return net
+
+
+def drops_weight_itself():
+    layer = nn.Linear(8, 16)
+    nn.utils.parametrize.register_parametrization(layer, "weight", nn.Dropout(0.5), unsafe=True)
+    return seq(layer, nn.ReLU(), nn.Linear(16, C))
+
+
+SILENT = {  # name -> (network, words of the error): these compute, and are not what they seem
+    "dropout of a weight": dropped(lambda m, x: m.o(F.linear(x, m.drop(m.a.weight)).relu())),
+    "dropout of a weight, turned": dropped(lambda m, x: m.o((x @ m.drop(m.a.weight.T)).relu())),
+    "dropout of a bias": dropped(lambda m, x: m.o((F.linear(x, m.a.weight) + m.drop(m.a.bias)).relu())),
+    "dropout of a weight beside one that is right": dropped(lambda m, x: m.o(m.d(F.linear(x, m.drop(m.a.weight)).relu())), d=nn.Dropout(0.2)),
+    "dropout of channels of a weight": dropped(lambda m, x: m.o(F.linear(x, m.drop(m.a.weight)).relu()), drop=nn.Dropout1d(0.5)),
+    "dropout of a weight, by torch": (drops_weight_itself, "same for all inputs"),
+    "dropout of an embedding": (lambda: By(lambda m, x: m.o(F.embedding(x.abs().long(), m.drop(m.w.weight)).mean(1)), w=nn.Embedding(50, 8), drop=nn.Dropout(0.5), o=nn.Linear(8, C)), "same for all inputs"),
+    "another dropout in training": (lambda: By(lambda m, x: m.o((m.d if m.training else m.drop)(m.a(x).relu())), **base(d=nn.Dropout(0.2))), "does not call its dropout d"),
+    "a second dropout in training": (lambda: By(lambda m, x: m.o(m.d(h) if m.training else h) if [h := m.drop(m.a(x).relu())] else h, **base(d=nn.Dropout(0.2))), "does not call its dropout d"),
+    **{f"weights in {name}": (lambda held=held: with_held(held), "none of its parameters (held") for name, held in HELD.items()},
+    "weights that a function knows": (lambda: (lambda a: By(lambda m, x: m.o(m.drop(a(x).relu())), drop=nn.Dropout(0.5), o=nn.Linear(16, C)))(nn.Linear(8, 16)), "none of its parameters"),
+    "dropout in a list": (lambda: By(lambda m, x: m.o(m.held[0](m.drop(m.a(x).relu()))), **base(held=[nn.Dropout(0.2)])), "a list or a dictionary (held)"),
+    "dropout in a dictionary": (lambda: By(lambda m, x: m.o(m.held["d"](m.drop(m.a(x).relu()))), **base(held=dict(d=mlp(nn.Dropout(0.2))[1]))), "a list or a dictionary (held)"),
+    "dropout in a list, and a layer": (child_and_list, "a list or a dictionary (held)"),
+    "the only dropout in a list": (lambda: By(lambda m, x: m.o(m.held[0](m.a(x).relu())), a=nn.Linear(8, 16), o=nn.Linear(16, C), held=[nn.Dropout(0.2)]), "nn.ModuleList"),
+    "a trunk without gradients": (lambda: By(within(lambda m: torch.no_grad(), "a"), **base()), "computes with a, which never learn"),
+    "a trunk in inference mode": (lambda: By(within(lambda m: torch.inference_mode(), "a"), **base()), "computes with a, which never learn"),
+    "detached": cut(lambda m, x: m.a(x).relu().detach()),
+    "its data alone": cut(lambda m, x: m.a(x).data.relu()),
+    "by numpy": cut(lambda m, x: torch.from_numpy(m.a(x).detach().numpy()).relu()),
+    "behind it, zeros": (lambda: By(lambda m, x: m.o(m.drop(m.a(x).relu().detach())), **base(o=zeros(nn.Linear(16, C)))), "computes with a, which never learn"),
+    "a scale as a number": (lambda: By(lambda m, x: m.o(m.drop(m.a(x).relu())) * m.scale.item(), **base(scale=nn.Parameter(torch.ones(())))), "computes with scale, which never learn"),
+    "without gradients as a whole": (lambda: By(torch.no_grad()(lambda m, x: m.o(m.drop(m.a(x).relu()))), **base()), "computes with a, o, which never learn"),
+    "a weight that its making computed": (lambda: kept(lambda w: w * 2), "keeps a result"),
+    "a weight that its making put together": (lambda: kept(lambda w: torch.cat([w[8:], w[:8]])), "keeps a result"),
+    "what it said before": (Remembers, "keeps a result"),
+    "torch seeded": (lambda: By(lambda m, x: (torch.manual_seed(0), m.o(m.drop(m.a(x).relu())))[1], **base()), "seeds torch"),
+    "torch seeded when it trains": (lambda: By(lambda m, x: (m.training and torch.random.manual_seed(7), m.o(m.drop(m.a(x).relu())))[1], **base()), "seeds torch"),
+    "torch seeded by its clock": (lambda: By(lambda m, x: (torch.seed(), m.o(m.drop(m.a(x).relu())))[1], **base()), "seeds torch"),
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_what_seems_to_work_is_refused(name):
+    make, words = SILENT[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(ValueError) as caught:
+            check_net(lambda seed: make(), TABLE[:2], C, Protocol(score="bald", T=T))
+    assert words in str(caught.value) and CURE.search(str(caught.value)), caught.value
+
+
+def learnt(f, **how):
+    return lambda: By(lambda m, x: f(m.o(m.drop(m.a(x).relu()))), **base(**how))
+
+
+NO_LOGITS = {
+    "a softmax": (lambda: seq(mlp(nn.ReLU(), nn.Dropout(0.5)), nn.Softmax(-1)), "gives probabilities"),
+    "shares": (learnt(lambda z: z.exp() / z.exp().sum(-1, keepdim=True)), "gives probabilities"),
+    "a softmax of few": (lambda: seq(mlp(nn.ReLU(), nn.Dropout(0.5)), nn.Hardtanh(), nn.Softmax(1)), "gives probabilities"),
+    "a sigmoid": (lambda: seq(mlp(nn.ReLU(), nn.Dropout(0.5)), nn.Sigmoid()), "ends in a sigmoid"),
+    "a sigmoid, laid out": (learnt(lambda z: z.sigmoid()[:, :, None].squeeze(-1).clone()), "ends in a sigmoid"),
+    "tanh": (learnt(torch.tanh), "ends in tanh"),
+    "a ReLU": (lambda: seq(mlp(nn.ReLU(), nn.Dropout(0.5)), nn.ReLU()), "ends in a ReLU"),
+}
+
+
+@pytest.mark.parametrize("name", NO_LOGITS)
+def test_what_is_no_logit_is_said(name):
+    make, words = NO_LOGITS[name]
+    with pytest.warns(UserWarning, match=f"{words}.*taken for logits; leave"):
+        check_net(lambda seed: make(), TABLE, C, Protocol(score="bald", T=T))
+
+
+@pytest.mark.parametrize("f", [lambda z: z.log_softmax(-1), lambda z: -z.log_softmax(-1), lambda z: 9 * z.tanh(), lambda z: z / z.norm(dim=-1, keepdim=True) * 9, lambda z: z + z.sigmoid()])
+def test_what_may_be_a_logit_is_not_said(f):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_net(lambda seed: learnt(f)(), TABLE, C, Protocol(score="bald", T=T))
+
+
+def test_probabilities_are_said_without_a_learner():
+    with pytest.warns(UserWarning, match="gives probabilities.*taken for logits"):
+        mc_log_probs(NO_LOGITS["a softmax"][0](), TABLE, T)
+
+
+class Bare(nn.Module):
+    "A class that takes nothing"
+
+    def __init__(self):
+        super().__init__()
+
+
+class Wide(nn.Module):
+    "A class, called with a seed as its width"
+
+    def __init__(self, width):
+        super().__init__()
+        self.width = width
+
+    def forward(self, x):
+        return x.new_zeros(len(x), self.width, self.width)
+
+
+@pytest.mark.parametrize("net", [lambda: mlp(nn.ReLU(), nn.Dropout(0.5)), lambda size: nn.Linear(8, size), None.__class__, Wide, Bare])
 def test_what_makes_no_network_of_a_seed(net):
     with pytest.raises(ValueError, match="makes no network of a seed.*lambda seed"):
         check_net(net, TABLE, C, Protocol(score="bald", T=T))
