@@ -1189,6 +1189,48 @@ def add_class(self:Learner,
         self._note("class", by, name=str(name))
         return C
 
+@patch
+def drop_class(self:Learner,
+    by:str|None=None, # who says so; default: the name of the account
+)->str: # what it was called
+    "Take back the class that was added last: it was mistyped, say. No image may bear it; `undo` comes first"
+    with self.record.lock:
+        self._catch_up()
+        if not self.answers.spare:
+            raise ValueError("the last class was there at the start, or images bear it, now or after an undo(); "
+                             "a class can be taken back as long as none does")
+        name = self.answers.names[-1]
+        self._note("drop", by)
+        return name
+
+# %% ../nbs/deeper/answers.ipynb #a0b1c3d1
+@patch
+def name_files(self:Learner,
+    files, # name of each input, [N]
+)->None:
+    "Write the names of the inputs to the record, once"
+    with self.record.lock:
+        self._catch_up()
+        names = list(map(str, files))
+        if len(names) != len(self.pool.x): raise ValueError(f"{len(names)} files and {len(self.pool.x)} inputs; give one name an input")
+        if names == self.answers.files: return
+        self.record.note(dict(event="files", round=len(self.record.rounds), names=names))
+        self._replay()
+
+@patch
+def take_over(self:Learner,
+    answers:Answers, # of another record
+    place, # index here of each of its inputs; none: it is not here
+)->None:
+    "What was said there is said here, with its date and its author; for a record in which nothing was said"
+    with self.record.lock:
+        if self.record.lines: raise RuntimeError("something was said here already; begin another record")
+        for i, s in answers.said.items():
+            if place[i] is None: continue
+            what:dict = dict(event="skip") if s.label == SKIPPED else dict(event="label", labels=[s.label])
+            self.record.note({**what, "round": 0, "indices": [place[i]], "when": s.when, "by": s.by})
+        self._replay()
+
 # %% ../nbs/deeper/answers.ipynb #a0b1c3b2
 def kappa(
     a:torch.Tensor, # classes, int64 [n]
@@ -1278,7 +1320,8 @@ def predictions_table(self:Learner, files, names)->list:
     "Lists of file, what was said of it, prediction, probabilities, entropy, mutual information"
     p, net, rows = self.protocol, self.net, []
     masks, said = derive_seed(p.seed, "masks", self.trained.round), self.answers.said
-    names = names[:self.pool.classes]   # a class that was added since has no output yet
+    C = self.pool.classes   # a class that was added since has no output yet, one that was dropped still has
+    names = names[:C] + [f"{c}, taken back" for c in range(len(names), C)]
     for idx in torch.arange(len(self.pool.x)).split(1000):
         log_probs = mc_log_probs(net, self.pool.inputs(idx), p.T, masks, dtype=self.dtype)
         mean = mean_log_probs(log_probs).exp()
