@@ -11,6 +11,7 @@ const STYLE = `
 .bdal button, .bdal input { font: inherit; color: inherit; background: var(--soft); border: 1px solid var(--line);
   border-radius: .4rem; padding: .35rem .8rem; cursor: pointer }
 .bdal button:focus-visible, .bdal input:focus-visible, .bdal:focus-visible { outline: 3px solid var(--mark); outline-offset: 2px }
+.bdal:focus-visible { outline-offset: -3px }
 .bdal button:disabled { opacity: .5; cursor: default }
 .bdal button.guess { border-color: var(--mark); box-shadow: 0 0 0 2px var(--mark) }
 .bdal kbd { font: 600 .85em ui-monospace, monospace; margin-right: .5em; border: 1px solid var(--line); border-radius: .25rem; padding: 0 .35em }
