@@ -14,7 +14,8 @@ __all__ = ['SKIPPED', 'EVENTS', 'Said', 'check_events', 'Answers']
 SKIPPED = -1 # in place of a label
 _BOTH = ("indices", "labels")
 EVENTS = {"label": _BOTH, "skip": ("indices",), "correct": _BOTH, "undo": ("indices",), "ask": (),
-          "class": ("name",), "drop": (), "files": ("names",)} # name -> the keys that it must have
+          "class": ("name",), "drop": (),
+          "files": ("names",)} # name -> the keys that it must have
 
 class Said(NamedTuple):
     "What was said of an image"
@@ -120,5 +121,5 @@ def check(self:Answers,
         if len(set(new)) != len(new) or len(new) != len(labels): raise ValueError("not one label an index")
     if not all(0 <= i < N for i in new): raise ValueError(f"an index is outside the full set, 0 to {N-1}")
     if not all(0 <= c < self.classes for c in labels): raise ValueError("a label is no class")
-    if line.get("event") == "drop" and not self.spare: raise ValueError("no class can be taken back")
-    if len(names := line.get("names", [])) not in (0, N): raise ValueError(f"{len(names)} files of {N} images")
+    if line.get("event") == "drop" and not self.spare: raise ValueError("no class can be dropped")
+    if (n := len(line.get("names", []))) not in (0, N): raise ValueError(f"{n} files of {N} images")

@@ -26,7 +26,7 @@ from .steps import Learner
 
 # %% auto #0
 __all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'Session', 'brightest', 'Handler', 'Server', 'serve', 'Labeller', 'small_head',
-           'begin_again', 'session_of', 'in_words', 'main']
+           'read_folder', 'begin_again', 'session_of', 'in_words', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -126,12 +126,12 @@ def skip(self:Session,
 
 @patch
 def undo(self:Session)->None:
-    "Take back what was said last, and show that picture again; a class that was new with it goes, too"
+    "Take back what was said last, and show that picture again; a class that came with it goes, too"
     if not self.learner.answers.before: return
     at, lines = self.learner.answers.before[-1][0], self.learner.record.lines
-    said = max((k for k, o in enumerate(lines) if o.get("event") == "label" and at in o["indices"]), default=0)
+    labels = [k for k, line in enumerate(lines) if line.get("event") == "label" and at in line["indices"]]
     i = self.learner.undo(by=self.by)[0]
-    new = said and lines[said - 1].get("event") == "class"   # its name was typed for this picture
+    new = labels and lines[labels[-1] - 1].get("event") == "class"   # its name was typed for this picture
     if new and self.learner.answers.spare: self.learner.drop_class(by=self.by)
     if i not in self.learner.answers.said: self.queue = [i] + [k for k in self.queue if k != i]
 
@@ -374,6 +374,17 @@ def small_head(
     return nn.Sequential(nn.Flatten(), nn.Dropout(.2), nn.Linear(D, 128), nn.ReLU(), nn.Dropout(.5),
                          nn.Linear(128, classes))
 
+# %% ../nbs/deeper/label.ipynb #1abe0102
+def read_folder(
+    folder, # with pictures
+    side:int, # pixels of the square that the network sees
+)->tuple: # Data, without labels; what a person should know of the files, in words
+    "The pictures of a folder, and what there is to say of them"
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        data = Data.from_folder(folder, side=side, labelled=False)
+    return data, "\n".join(str(w.message) for w in said if w.category is UserWarning)
+
 # %% ../nbs/deeper/label.ipynb #1abe0101
 def begin_again(
     there:Record, # of the folder as it was
@@ -383,8 +394,8 @@ def begin_again(
     "A record of a folder that has grown, in place of the one before, which is kept beside it"
     said, path = there.answers, Path(there.path)
     if gone := [f for f in (said.files[i] for i in said.known) if f not in {*files}]:
-        raise ValueError(f"{len(gone)} pictures that you labelled are gone, such as {gone[0]}. Put them back, "
-                         "or begin anew, by --record and another name. The labels stay where they are")
+        raise ValueError(f"{len(gone)} pictures that you labelled are gone, such as {gone[0]}. Put them "
+                         "back, or begin anew, by --record and another name. The labels stay where they are")
     place = {f: i for i, f in enumerate(files)}
     new, k = path.with_name(f".{path.name}.new"), 1
     while (kept := path.with_name(f"{path.stem}.before-{k}{path.suffix}")).exists(): k += 1
@@ -397,8 +408,8 @@ def begin_again(
         shutil.copy2(path, kept)
     os.replace(new, path)
     come, left = len({*files} - {*said.files}), len({*said.files} - {*files})
-    gone = f", {left} are gone" if left else ""
-    return (f"{come} pictures are new{gone}; what you said of the others is kept. "
+    less = f", {left} are gone" if left else ""
+    return (f"{come} pictures are new{less}; what you said of the others is kept. "
             f"The record of the folder as it was: {kept.resolve()}")
 
 # %% ../nbs/deeper/label.ipynb #1abe0019
@@ -412,10 +423,7 @@ def session_of(
     **protocol, # of the `Learner`
 )->Session:
     "A folder of pictures, as a session; one that was begun is continued"
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always", UserWarning)
-        data = Data.from_folder(folder, side=side, labelled=False)
-    notes = "\n".join(str(w.message) for w in said if w.category is UserWarning)
+    data, notes = read_folder(folder, side)
     at = Path(folder).expanduser()
     path = Path(record or at.resolve().with_name(f"{at.resolve().name}.labels.jsonl"))
     there, files = Record(path if path.exists() else None), [as_text(f.relative_to(at)) for f in data.files]

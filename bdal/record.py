@@ -459,8 +459,12 @@ def begun(self:Record)->tuple: # indices and labels, lists; empty: not known
 def answers(self:Record)->Answers: # the start set, and all that was told
     "What was said, read line by line"
     config = self.header["config"]
-    answers = Answers((config.get("start_indices", []), config.get("start_labels", [])), config.get("classes", 0))
-    for line in self.lines: answers.take(line)
+    start = [config.get(k, []) for k in ("start_indices", "start_labels")]
+    answers = Answers(start, config.get("classes", 0))
+    try:
+        for line in self.lines: answers.take(line)
+    except (IndexError, KeyError) as e:
+        raise ValueError(f"{self.path} is damaged ({e}); move it away, or give another path") from e
     return answers
 
 @patch(as_prop=True)

@@ -1189,6 +1189,7 @@ def add_class(self:Learner,
         self._note("class", by, name=str(name))
         return C
 
+# %% ../nbs/deeper/answers.ipynb #a0b1c3d3
 @patch
 def drop_class(self:Learner,
     by:str|None=None, # who says so; default: the name of the account
@@ -1197,7 +1198,7 @@ def drop_class(self:Learner,
     with self.record.lock:
         self._catch_up()
         if not self.answers.spare:
-            raise ValueError("the last class was there at the start, or images bear it, now or after an undo(); "
+            raise ValueError("the last class was there at the start, or images bear it, now or after undo(); "
                              "a class can be taken back as long as none does")
         name = self.answers.names[-1]
         self._note("drop", by)
@@ -1212,7 +1213,8 @@ def name_files(self:Learner,
     with self.record.lock:
         self._catch_up()
         names = list(map(str, files))
-        if len(names) != len(self.pool.x): raise ValueError(f"{len(names)} files and {len(self.pool.x)} inputs; give one name an input")
+        if len(names) != (N := len(self.pool.x)):
+            raise ValueError(f"{len(names)} files and {N} inputs; give one name an input")
         if names == self.answers.files: return
         self.record.note(dict(event="files", round=len(self.record.rounds), names=names))
         self._replay()

@@ -283,7 +283,7 @@ def test_refused_on_the_command_line(scans, tmp_path, capsys):
     assert "give a folder with two or more" in capsys.readouterr().err
     shutil.copy(folder / "p01_1.png", few)
     session_of(few, ["red", "blue"], side=32, T=2).learner.record.close()  # two are enough
-    shutil.copy(folder / "p00_0.png", folder / "more.png")
+    shutil.copy(folder / "p00_0.png", folder / "p01_1.png")  # another picture under an old name
     with pytest.raises(SystemExit): main([str(folder), *two])
     assert "Put the folder back as it was" in capsys.readouterr().err
     taken.close()
