@@ -14,7 +14,8 @@ __all__ = ['SKIPPED', 'EVENTS', 'Said', 'check_events', 'Answers']
 SKIPPED = -1 # in place of a label
 _BOTH = ("indices", "labels")
 EVENTS = {"label": _BOTH, "skip": ("indices",), "correct": _BOTH, "undo": ("indices",), "ask": (),
-          "class": ("name",)} # name -> the keys that it must have
+          "class": ("name",), "drop": (),
+          "files": ("names",)} # name -> the keys that it must have
 
 class Said(NamedTuple):
     "What was said of an image"
@@ -29,12 +30,14 @@ def check_events(
 )->None:
     "Are these events that we know, with lists of whole numbers?"
     def whole(o): return isinstance(o, list) and all(type(i) is int and abs(i) < 2**63 for i in o)
+    def texts(o): return isinstance(o, list) and all(isinstance(t, str) for t in o)
+    kinds = dict(name=lambda o: isinstance(o, str), names=texts, indices=whole, labels=whole)
     for line in lines:
         if "event" not in line: continue
         if (name := line["event"]) not in EVENTS:
             raise ValueError(f"it has an event {name!r}, this bdal knows {', '.join(EVENTS)}")
         for k in EVENTS[name]:
-            if not (isinstance(line[k], str) if k == "name" else whole(line[k])):
+            if not kinds[k](line[k]):
                 raise ValueError(f"its event {name!r} has wrong {k}")
         if "labels" in EVENTS[name] and len(line["labels"]) != len(line["indices"]):
             raise ValueError(f"its event {name!r} has not one label an index")
@@ -53,10 +56,16 @@ class Answers:
         self.before = list[tuple]()  # (index, what was said of it before), the last one last
         self.opened:Any = None       # (said, classes) when the open question was asked; none: as now
         self.taken = 0               # lines read
+        self.files = list[str]()     # names of the images' files; empty: they were not said
 
     @property
     def known(self)->dict: # index -> label
         return {i: s.label for i, s in self.said.items() if s.label != SKIPPED}
+    @property
+    def spare(self)->bool: # also of what can be taken back
+        "Was a class added, and does nothing bear the last one?"
+        said = [*self.said.values(), *(s for _, s in self.before if s)]
+        return bool(self.names) and all(s.label != self.classes - 1 for s in said)
     @property
     def at_question(self)->tuple: # (said, classes): what the network of this round may know
         return self.opened or (self.said, self.classes)
@@ -81,6 +90,8 @@ def take(
     event = line.get("event", "round")
     if event == "ask": self.opened = dict(self.said), self.classes
     elif event == "class": self.classes += 1; self.names.append(line["name"])
+    elif event == "drop": self.classes -= 1; self.names.pop()
+    elif event == "files": self.files = line["names"]
     elif event == "undo":
         for _ in line["indices"]: self.put(*self.before.pop())
     else:
@@ -110,3 +121,5 @@ def check(self:Answers,
         if len(set(new)) != len(new) or len(new) != len(labels): raise ValueError("not one label an index")
     if not all(0 <= i < N for i in new): raise ValueError(f"an index is outside the full set, 0 to {N-1}")
     if not all(0 <= c < self.classes for c in labels): raise ValueError("a label is no class")
+    if line.get("event") == "drop" and not self.spare: raise ValueError("no class can be dropped")
+    if (n := len(line.get("names", []))) not in (0, N): raise ValueError(f"{n} files of {N} images")

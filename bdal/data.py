@@ -17,7 +17,8 @@ from fastcore.basics import patch
 from PIL import Image
 import bdal
 from .pictures import (as_array, as_folder, as_html, as_strip, as_text, check_how, is_picture,
-                           other_kinds, picture_files, read_pictures, read_to_disk, stacked, visible_files)
+                           of_several, other_kinds, picture_files, read_pictures, read_to_disk, stacked,
+                           visible_files)
 
 # %% auto #0
 __all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'check_given', 'warn_if_dark', 'as_inputs', 'as_pool', 'take',
@@ -516,6 +517,9 @@ def warn_of_pictures(
     left_out = {file: why for read in reads for file, why in read.left_out.items()}
     n = len(left_out) + sum(len(read.files) for read in reads)
     told = "".join(f"\n  {as_text(file)} {why}" for file, why in left_out.items())
+    if several := of_several([file for read in reads for file in read.files]):
+        some = ", ".join(map(as_text, several[:3])) + (f" and {k} more" if (k := len(several) - 3) > 0 else "")
+        told += f"\n  of files that hold several pictures, the first is taken: {some}"
     if others: told += f"\n  other files, which are no pictures by their names: {others}"
     if not reads[0].files:
         raise ValueError(

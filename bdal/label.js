@@ -1,22 +1,28 @@
 // The front of bdal.label: the same file in a notebook (anywidget) and on the local page.
 // It knows nothing but the last state that Python sent; see `Session.state`.
+const LIGHT = "{ --ink: #1b1b1b; --paper: #ffffff; --line: #767676; --soft: #f1f1f1; --mark: #0b57d0; --error: #b3261e }";
+const DARK = "{ --ink: #ececec; --paper: #161616; --line: #8c8c8c; --soft: #2a2a2a; --mark: #8ab4f8; --error: #f2b8b5 }";
+// The colours of the page around: of the system, or those that JupyterLab, Notebook or VS Code says.
 const STYLE = `
-.bdal { --ink: #1b1b1b; --paper: #ffffff; --line: #767676; --soft: #f1f1f1; --mark: #0b57d0;
-  color: var(--ink); background: var(--paper); font: 16px/1.5 system-ui, sans-serif; max-width: 60rem;
+.bdal ${LIGHT} @media (prefers-color-scheme: dark) { .bdal ${DARK} }
+body[data-jp-theme-light=true] .bdal, body.vscode-light .bdal ${LIGHT}
+body[data-jp-theme-light=false] .bdal, body.vscode-dark .bdal ${DARK}
+.bdal { color: var(--ink); background: var(--paper); font: 16px/1.5 system-ui, sans-serif; max-width: 60rem;
   margin: 0 auto; padding: 1rem; box-sizing: border-box; outline: none }
-@media (prefers-color-scheme: dark) { .bdal { --ink: #ececec; --paper: #161616; --line: #8c8c8c; --soft: #2a2a2a; --mark: #8ab4f8 } }
-.bdal figure { margin: .5rem 0; text-align: center; height: min(60vh, 40rem) }
+.bdal figure { margin: .5rem 0; text-align: center; height: clamp(12rem, 100vh - 23rem, 40rem) }
 .bdal img { max-width: 100%; max-height: 100%; height: 100%; object-fit: contain }
 .bdal .row { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin: .5rem 0 }
 .bdal button, .bdal input { font: inherit; color: inherit; background: var(--soft); border: 1px solid var(--line);
   border-radius: .4rem; padding: .35rem .8rem; cursor: pointer }
 .bdal button:focus-visible, .bdal input:focus-visible, .bdal:focus-visible { outline: 3px solid var(--mark); outline-offset: 2px }
+.bdal:focus-visible { outline-offset: -3px }
+.bdal input::placeholder { color: inherit; opacity: .7 }
 .bdal button:disabled { opacity: .5; cursor: default }
 .bdal button.guess { border-color: var(--mark); box-shadow: 0 0 0 2px var(--mark) }
 .bdal kbd { font: 600 .85em ui-monospace, monospace; margin-right: .5em; border: 1px solid var(--line); border-radius: .25rem; padding: 0 .35em }
 .bdal progress { flex: 1; min-width: 8rem; accent-color: var(--mark) }
 .bdal pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85em }
-.bdal .error { color: #b3261e } @media (prefers-color-scheme: dark) { .bdal .error { color: #f2b8b5 } }
+.bdal .error { color: var(--error) }
 `;
 
 function make(tag, more = {}, ...children) {

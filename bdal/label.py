@@ -4,7 +4,7 @@
 
 # %% ../nbs/deeper/label.ipynb #1abe0002
 from __future__ import annotations
-import argparse, base64, csv, hmac, io, json, os, secrets, threading, time, warnings, webbrowser
+import argparse, base64, csv, hmac, io, json, os, secrets, shutil, sys, threading, time, warnings, webbrowser
 from contextlib import suppress
 from functools import lru_cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,12 +21,12 @@ from .answers import SKIPPED
 from .data import Data, as_names, derive_seed, write_whole
 from .pictures import as_text, picture
 from .predict import mc_log_probs, mean_log_probs
-from .record import Record
+from .record import Record, lock_file
 from .steps import Learner
 
 # %% auto #0
-__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'Session', 'brightest', 'Handler', 'serve', 'Labeller', 'small_head', 'session_of',
-           'in_words', 'main']
+__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'Session', 'brightest', 'Handler', 'Server', 'serve', 'Labeller', 'small_head',
+           'read_folder', 'begin_again', 'session_of', 'in_words', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -126,9 +126,13 @@ def skip(self:Session,
 
 @patch
 def undo(self:Session)->None:
-    "Take back what was said last, and show that picture again"
+    "Take back what was said last, and show that picture again; a class that came with it goes, too"
     if not self.learner.answers.before: return
+    at, lines = self.learner.answers.before[-1][0], self.learner.record.lines
+    labels = [k for k, line in enumerate(lines) if line.get("event") == "label" and at in line["indices"]]
     i = self.learner.undo(by=self.by)[0]
+    new = labels and lines[labels[-1] - 1].get("event") == "class"   # its name was typed for this picture
+    if new and self.learner.answers.spare: self.learner.drop_class(by=self.by)
     if i not in self.learner.answers.said: self.queue = [i] + [k for k in self.queue if k != i]
 
 # %% ../nbs/deeper/label.ipynb #4ab7f4c4
@@ -137,7 +141,7 @@ def new_class(self:Session,
     name:str, # of the class
 )->int: # its number
     "There is one class more; one that is there already is not added again"
-    name = name.strip()[:40]
+    name = name.encode(errors="ignore").decode().strip()[:40]   # half an emoji is no text
     if not name: raise ValueError("the new class has no name; give one")
     return self.names.index(name) if name in self.names else self.learner.add_class(name, by=self.by)
 
@@ -219,7 +223,7 @@ def act(self:Session,
             else: self.answer(i, int(message["label"]))
         elif what == "undo": self.undo()
         elif what not in ("look", None): raise ValueError(f"there is nothing like {what!r}")
-    except (ValueError, RuntimeError, OSError, KeyError, TypeError) as e: error = str(e)
+    except (ValueError, RuntimeError, OSError, KeyError, TypeError, OverflowError) as e: error = str(e)
     return {**self.state(), **({"error": error} if error else {})}
 
 # %% ../nbs/deeper/label.ipynb #1abe0011
@@ -312,7 +316,7 @@ def do_POST(self:Handler):
     if self.headers.get_content_type() != "application/json": return self.say(415, b"give JSON")
     length = self.headers.get("Content-Length", "")
     if not length.isdecimal(): return self.say(411, b"say how long it is")
-    if int(length) > LIMIT:
+    if len(length) > 20 or int(length) > LIMIT:
         self.close_connection = True
         return self.say(413, b"too long")
     try: message = json.loads(self.rfile.read(int(length)))
@@ -322,15 +326,21 @@ def do_POST(self:Handler):
     self.say(200, json.dumps(state).encode(), "application/json")
 
 # %% ../nbs/deeper/label.ipynb #9faee3a3
+class Server(ThreadingHTTPServer):
+    "A visitor who leaves before the answer is no error"
+    daemon_threads = True
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError): super().handle_error(request, client_address)
+
 def serve(
     session:Session, # what is labelled
     port:int=0, # default: any that is free
 )->Any: # a server, running in a thread, whose `address` opens the page
     "The page of a session, for this machine only"
-    try: server:Any = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    try: server:Any = Server(("127.0.0.1", port), Handler)
     except (OSError, OverflowError) as e:
         raise OSError(f"port {port} cannot be had ({e}); give another, or leave it out") from e
-    server.daemon_threads, server.session, server.one_at_a_time = True, session, threading.Lock()
+    server.session, server.one_at_a_time = session, threading.Lock()
     server.token = secrets.token_urlsafe(24)
     server.address = f"http://127.0.0.1:{server.server_address[1]}/{server.token}/"
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -364,6 +374,44 @@ def small_head(
     return nn.Sequential(nn.Flatten(), nn.Dropout(.2), nn.Linear(D, 128), nn.ReLU(), nn.Dropout(.5),
                          nn.Linear(128, classes))
 
+# %% ../nbs/deeper/label.ipynb #1abe0102
+def read_folder(
+    folder, # with pictures
+    side:int, # pixels of the square that the network sees
+)->tuple: # Data, without labels; what a person should know of the files, in words
+    "The pictures of a folder, and what there is to say of them"
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        data = Data.from_folder(folder, side=side, labelled=False)
+    return data, "\n".join(str(w.message) for w in said if w.category is UserWarning)
+
+# %% ../nbs/deeper/label.ipynb #1abe0101
+def begin_again(
+    there:Record, # of the folder as it was
+    files, # names of the pictures that are there now
+    learner_at, # function of a keyword, `record`, to a `Learner` of these pictures
+)->str: # what was done, in words
+    "A record of a folder that has grown, in place of the one before, which is kept beside it"
+    said, path = there.answers, Path(there.path)
+    if gone := [f for f in (said.files[i] for i in said.known) if f not in {*files}]:
+        raise ValueError(f"{len(gone)} pictures that you labelled are gone, such as {gone[0]}. Put them "
+                         "back, or begin anew, by --record and another name. The labels stay where they are")
+    place = {f: i for i, f in enumerate(files)}
+    new, k = path.with_name(f".{path.name}.new"), 1
+    while (kept := path.with_name(f"{path.stem}.before-{k}{path.suffix}")).exists(): k += 1
+    with open(path, "rb") as f:
+        if not lock_file(f): raise RuntimeError(f"{path} is being written by another process; end that first")
+        new.unlink(missing_ok=True)
+        learner = learner_at(record=new)
+        learner.take_over(said, [place.get(f) for f in said.files])
+        learner.record.close()
+        shutil.copy2(path, kept)
+    os.replace(new, path)
+    come, left = len({*files} - {*said.files}), len({*said.files} - {*files})
+    less = f", {left} are gone" if left else ""
+    return (f"{come} pictures are new{less}; what you said of the others is kept. "
+            f"The record of the folder as it was: {kept.resolve()}")
+
 # %% ../nbs/deeper/label.ipynb #1abe0019
 def session_of(
     folder, # with pictures
@@ -375,14 +423,13 @@ def session_of(
     **protocol, # of the `Learner`
 )->Session:
     "A folder of pictures, as a session; one that was begun is continued"
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always", UserWarning)
-        data = Data.from_folder(folder, side=side, labelled=False)
-    notes = "\n".join(str(w.message) for w in said if w.category is UserWarning)
-    at = Path(folder).expanduser().resolve()
-    path = Path(record or at.with_name(f"{at.name}.labels.jsonl"))
-    config = (Record(path).header or {}).get("config", {}) if path.exists() else {}
+    data, notes = read_folder(folder, side)
+    at = Path(folder).expanduser()
+    path = Path(record or at.resolve().with_name(f"{at.resolve().name}.labels.jsonl"))
+    there, files = Record(path if path.exists() else None), [as_text(f.relative_to(at)) for f in data.files]
+    config, old = (there.header or {}).get("config", {}), there.answers if there.header else None
     names = config.get("class_names") or list(classes or ())
+    if grown := old is not None and old.files not in ([], files): names = names + old.names
     if len(names) < 2:
         raise ValueError(f"{len(names)} classes are named; name two or more, as in --classes cat dog")
     as_names(names)   # none twice
@@ -391,12 +438,15 @@ def session_of(
     net = None if inputs is None else partial(small_head, int(np.prod(x.shape[1:])), len(names))
     if len(x) < 2: raise ValueError(f"{folder} has one picture to read; give a folder with two or more")
     how:dict = dict(score="bald", K=min(6, len(x) - 1), T=20) | protocol
-    try: learner = Learner(x, record=path, classes=len(names), data=print_of, net=net, **how)
+    make = partial(Learner, x, classes=len(names), data=print_of, net=net, **how)
+    if grown: notes = "\n".join([begin_again(there, files, make), notes]).strip()
+    try: learner = make(record=path)
     except ValueError as e:
-        if config.get("fingerprint") in (None, data.fingerprint): raise
+        if grown or config.get("fingerprint") in (None, data.fingerprint): raise
         raise ValueError(f"the pictures of {folder} are not those that {path} was begun with. Put the folder "
                          f"back as it was, and give the same --side; or begin anew, by --record and another "
                          "name. The labels stay where they are") from e
+    learner.name_files(files)
     for name in classes or ():   # a class that is new today
         if name not in names + learner.answers.names: learner.add_class(name, by=by)
     session = Session(learner, data.files, names, by)

@@ -5,7 +5,7 @@
 # %% ../nbs/deeper/pictures.ipynb #91c70003
 from __future__ import annotations
 import base64, hashlib, html, io, json, os, tempfile, warnings
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 import numpy as np
@@ -13,8 +13,8 @@ from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 
 # %% auto #0
 __all__ = ['FITS', 'KINDS', 'white_of', 'as_bytes', 'as_text', 'why_not', 'picture', 'is_grey', 'as_array', 'stacked', 'square',
-           'check_how', 'as_folder', 'visible_files', 'is_picture', 'picture_files', 'other_kinds', 'Read',
-           'read_pictures', 'read_to_disk', 'as_html', 'as_strip']
+           'check_how', 'as_folder', 'visible_files', 'is_picture', 'picture_files', 'other_kinds', 'of_several',
+           'Read', 'read_pictures', 'read_to_disk', 'as_html', 'as_strip']
 
 # %% ../nbs/deeper/pictures.ipynb #91c70007
 def white_of(
@@ -290,6 +290,7 @@ def picture_files(
 _NOTES = set(
     ".txt .md .csv .tsv .json .jsonl .xml .yml .yaml .toml .ini .db .log .html .py .ipynb .lnk".split()
 )  # what lies beside pictures, and is none
+_SEVERAL = {".gif", ".tif", ".tiff", ".webp", ".apng"} # may hold more than one picture
 
 # %% ../nbs/deeper/pictures.ipynb #21faa4d6
 def other_kinds(
@@ -298,6 +299,17 @@ def other_kinds(
     "Which other kinds of files are there? Notes and tables are not counted"
     kinds = [f.suffix.lower() for f in files if f.suffix.lower() not in _NOTES]
     return ", ".join(f"{kind} {kinds.count(kind)}" for kind in sorted(set(kinds)))
+
+def of_several(
+    files, # paths of pictures
+)->list: # those that hold more than one: animations, and scans of several pages
+    "Of which files is only the first picture taken?"
+    def pictures_in(file):
+        with suppress(Exception), warnings.catch_warnings(), Image.open(file) as im:
+            warnings.simplefilter("ignore")   # what is broken behind the first picture is not read
+            return getattr(im, "n_frames", 1)
+        return 1
+    return [f for f in files if f.suffix.lower() in _SEVERAL and pictures_in(f) > 1]
 
 # %% ../nbs/deeper/pictures.ipynb #91c7001b
 class Read(NamedTuple):

@@ -456,12 +456,22 @@ def begun(self:Record)->tuple: # indices and labels, lists; empty: not known
 
 # %% ../nbs/deeper/record.ipynb #9ae4b174
 @patch(as_prop=True)
-def known(self:Record)->tuple: # indices and labels, lists: the start set and all that was told
-    "What is labelled: a `start` for another Learner"
+def answers(self:Record)->Answers: # the start set, and all that was told
+    "What was said, read line by line"
     config = self.header["config"]
-    answers = Answers((config.get("start_indices", []), config.get("start_labels", [])))
-    for line in self.lines: answers.take(line)
-    return list(answers.known), list(answers.known.values())
+    start = [config.get(k, []) for k in ("start_indices", "start_labels")]
+    answers = Answers(start, config.get("classes", 0))
+    try:
+        for line in self.lines: answers.take(line)
+    except (IndexError, KeyError) as e:
+        raise ValueError(f"{self.path} is damaged ({e}); move it away, or give another path") from e
+    return answers
+
+@patch(as_prop=True)
+def known(self:Record)->tuple: # indices and labels, lists
+    "What is labelled: a `start` for another Learner"
+    known = self.answers.known
+    return list(known), list(known.values())
 
 @patch(as_prop=True)
 def complete(self:Record)->bool: # has the trial reached its last round?

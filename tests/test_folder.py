@@ -155,7 +155,8 @@ def test_nothing_is_lost_or_wrong(awkward):
         assert off.mean() < (6 if "4.png" in f.name else 4), (f, off.mean())
     assert message.startswith(f"{len(bad)} of {len(bad) + len(data)} pictures are left out:")
     lines = message.splitlines()[1:]
-    assert len(lines) == len(bad) + 1 and lines[-1].endswith(": .mov 9")
+    assert len(lines) == len(bad) + 2 and lines[-1].endswith(": .mov 9")
+    assert lines[-2] == f"  of files that hold several pictures, the first is taken: {folder / 'moves.gif'}"
     for f, why in bad.items():
         (line,) = [line for line in lines if line.startswith(f"  {f} ")]
         assert why in line and re.search(r"(give|save|copy|make|repair) ", line), line

@@ -1,12 +1,14 @@
 "A person labels: the session, the page and who may reach it, a browser, a process that is killed."
 import csv
 import http.client
+import importlib.util
 import json
 import os
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -16,8 +18,10 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from PIL import Image
 
+from bdal.data import Data
 from bdal.label import KEYS, LIMIT, Session, main, serve, session_of
 from bdal.record import Record
 from bdal.steps import Learner
@@ -94,6 +98,71 @@ def test_what_cannot_be_done_changes_nothing(scans, tmp_path):
         session_of(scans, ["one"], tmp_path / "other.jsonl")
 
 
+def test_a_class_that_was_mistyped(scans, tmp_path):
+    "It goes with the label that brought it, also when the round has been closed since; one that was asked for stays"
+    path, at = tmp_path / "labels.jsonl", dict(side=32, by="Ada", **HOW)
+    session = session_of(scans, ["red", "blue"], path, **at)
+    for k in range(14):  # in every place of a question
+        i = ready(session)
+        session.act({"do": "class", "index": i, "name": "fxo"})
+        assert session.names == ["red", "blue", "fxo"]
+        session.wait()
+        state = session.act(dict(do="undo"))
+        assert session.names == ["red", "blue"] and state["index"] == i and len(state["classes"]) == 2
+        session.act(dict(do="label", index=i, label=truth(session, i)))
+    session.wait(); session.export(tmp_path / "out"); session.learner.record.close()
+    again = session_of(scans, ["red", "blue", "wolf"], path, **at)  # a class that is new today
+    i = ready(again)
+    assert again.names == ["red", "blue", "wolf"]
+    again.act(dict(do="label", index=i, label=2)); again.act(dict(do="undo"))
+    assert again.names == ["red", "blue", "wolf"]
+    again.act({"do": "class", "index": i, "name": "half \ud83d"})
+    assert again.names[-1] == "half"
+    again.export(tmp_path / "out"); again.learner.record.close()
+
+
+def test_a_folder_that_grows(scans, tmp_path):
+    "What was said stays with its picture, with its date and author, and the new ones join"
+    folder, path = tmp_path / "scans", tmp_path / "scans.labels.jsonl"
+    shutil.copytree(scans, folder)
+    for f in [*folder.iterdir()][60:]: f.unlink()
+    session = session_of(folder, ["red", "blue"], side=32, by="Ada", **HOW)
+    told = {}
+    for k in range(15):
+        i = ready(session)
+        name = session.files[i].name
+        if k == 3: session.act(dict(do="skip", index=i)); continue
+        told[name] = "fox" if k == 7 else ["red", "blue"][truth(session, i)]
+        session.act({"do": "class", "index": i, "name": "fox"} if k == 7 else dict(do="label", index=i, label=truth(session, i)))
+    session.wait(); session.learner.record.close()
+    before, said = path.read_bytes(), session.learner.answers.said
+    dates = {session.files[i].name: (s.when, s.by) for i, s in said.items()}
+    for f in scans.iterdir(): shutil.copy(f, folder / f.name)
+    (folder / "p00").mkdir(); shutil.copy(folder / "p01_1.png", folder / "p00" / "first_1.png")  # every number changes
+    next(f for f in session.files if f.name not in dates).unlink()
+    again = session_of(folder, None, side=32, by="Eve", **HOW)
+    assert len(again.files) == 80 and again.names == ["red", "blue", "fox"]
+    there = {again.files[i].name: s for i, s in again.learner.answers.said.items()}
+    assert {f: again.names[s.label] for f, s in there.items() if s.label != -1} == told
+    assert {f: (s.when, s.by) for f, s in there.items()} == dates
+    assert again.notes.startswith("21 pictures are new, 1 are gone; what you said of the others is kept.")
+    assert (tmp_path / "scans.labels.before-1.jsonl").read_bytes() == before
+    i = ready(again)
+    assert again.files[i].name not in dates
+    again.act(dict(do="label", index=i, label=truth(again, i))); again.wait()
+    rows = list(csv.DictReader(open(again.export(tmp_path / "out") / "labels.csv")))
+    assert len(rows) == 15 and rows[-1]["by"] == "Eve"
+    again.learner.record.close()
+    third = session_of(folder, None, side=32, **HOW)  # the same pictures: the same record
+    assert not third.notes and {*third.learner.answers.said} == {*again.learner.answers.said}
+    third.learner.record.close()
+    labelled = third.files[third.learner.known[0][0]]
+    labelled.unlink()
+    kept = path.read_bytes()
+    with pytest.raises(ValueError, match=f"1 pictures that you labelled are gone, such as {labelled.name}"): session_of(folder, None, side=32, **HOW)
+    assert path.read_bytes() == kept and sorted(p.name for p in tmp_path.iterdir()) == ["out", "scans", "scans.labels.before-1.jsonl", "scans.labels.jsonl"]
+
+
 def talk(server, method, path, body=None, host=None, **headers):
     at = urlsplit(server.address)
     c = http.client.HTTPConnection(at.hostname, at.port, timeout=10)
@@ -136,13 +205,31 @@ def test_nobody_else_reads_anything(server):
     assert talk(server, "POST", token + "do", b"", Content_Length="-1", **json_)[0] == 411
     for body in (b"[]", b"{", b"[" * (LIMIT - 1), b"\xff", b"null"):
         assert talk(server, "POST", token + "do", body, **json_)[0] == 400
+    assert talk(server, "POST", token + "do", b"", Content_Length="9" * 5000, **json_)[0] == 413
+    for value in (b"Infinity", b"NaN", b"1e999", b'"\\ud800"', b"[[]]", b"{}", b"9" * 4000):
+        for key in (b"label", b"index", b"do", b"name"):
+            assert talk(server, "POST", token + "do", b'{"do": "label", "index": %d, "%s": %s}' % (server.session.queue[0], key, value), **json_)[0] in (200, 400), (key, value)
+    assert talk(server, "POST", token + "do", look, Sec_Fetch_Site="cross-site", Origin="null", **json_)[0] == 403
     for method in ("PUT", "DELETE", "OPTIONS", "HEAD"): assert talk(server, method, token)[0] == 501
     assert server.session.state()["n"] == 0
     assert server.server_address[0] == "127.0.0.1"
 
 
-def start(scans, record):
-    code = "from bdal.label import main; main()"
+QUICK = f"import bdal.label as l; from functools import partial; l.session_of = partial(l.session_of, **{HOW}); l.main()"  # the command, with short trainings
+
+
+def test_who_leaves_early_is_no_error(server, capfd):
+    at = urlsplit(server.address)
+    for _ in range(3):
+        with socket.create_connection((at.hostname, at.port)) as c:
+            c.sendall(f"GET {at.path} HTTP/1.1\r\nHost: {at.netloc}\r\n\r\n".encode())
+            c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+    assert talk(server, "GET", at.path)[0] == 200
+    time.sleep(.3)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def start(scans, record, code="from bdal.label import main; main()"):
     p = subprocess.Popen([sys.executable, "-c", code, str(scans), "--classes", "red", "blue", "--record", str(record), "--side", "32", "--no-browser",
                           "--by", "Ada"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     address = p.stdout.readline().strip()
@@ -196,7 +283,7 @@ def test_refused_on_the_command_line(scans, tmp_path, capsys):
     assert "give a folder with two or more" in capsys.readouterr().err
     shutil.copy(folder / "p01_1.png", few)
     session_of(few, ["red", "blue"], side=32, T=2).learner.record.close()  # two are enough
-    shutil.copy(folder / "p00_0.png", folder / "more.png")
+    shutil.copy(folder / "p00_0.png", folder / "p01_1.png")  # another picture under an old name
     with pytest.raises(SystemExit): main([str(folder), *two])
     assert "Put the folder back as it was" in capsys.readouterr().err
     taken.close()
@@ -231,54 +318,157 @@ def test_a_process_that_is_killed(scans, tmp_path):
         assert dict(zip(*Record(record).known)) == told
 
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-@pytest.mark.skipif(not CHROMIUM, reason="no Chromium")
-def test_in_a_browser(scans, tmp_path):
-    "60 pictures by keys: an undo, a skip, a new class, a reload, a kill; at most 1.2 keystrokes a label"
-    sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
-    record, told, keys, n = tmp_path / "labels.jsonl", {}, 0, 0
-    p, server = start(scans, record)
-    shots = os.environ.get("BDAL_SHOTS")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
-        page, complaints = browser.new_page(viewport=dict(width=1000, height=850)), []
-        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda e: complaints.append(str(e)))
-        page.goto(server.address)
-        def shown(was=None):
-            page.wait_for_function("was => { const i = document.querySelector('.bdal img'); return !i.hidden && i.alt && i.alt != was }", arg=was, timeout=30000)
-            return page.locator(".bdal img").get_attribute("alt")
-        alt = shown()
-        while len(told) < 60:
-            n += 1
-            file = alt.partition(", ")[2]
-            c = int(file[-5])
-            if n == 5: page.keyboard.press("s"); keys += 1
-            elif n == 25:
-                page.get_by_label("Name of a new class").fill("fox"); page.keyboard.press("Enter"); keys += 4; told[file] = "fox"
-            elif n in (12, 40):
-                page.keyboard.press(str(2 - c)); keys += 2; shown(alt); page.keyboard.press("Backspace")
-                page.wait_for_function("alt => document.querySelector('.bdal img').alt == alt", arg=alt); continue
-            else: page.keyboard.press(str(c + 1)); keys += 1; told[file] = ["red", "blue"][c]
-            if shots and n == 30:
-                page.keyboard.press("?")
-                page.screenshot(path=f"{shots}/light.png"); page.emulate_media(color_scheme="dark"); page.screenshot(path=f"{shots}/dark.png")
-                page.set_viewport_size(dict(width=390, height=800)); page.screenshot(path=f"{shots}/phone.png")
-                page.set_viewport_size(dict(width=1000, height=850)); page.emulate_media(color_scheme="light"); page.keyboard.press("?")
-            if len(told) == 60: page.wait_for_function("() => document.querySelector('.bdal .row span').textContent.startsWith('60 of')"); break
-            alt = shown(alt)
-            if n == 20: page.reload(); alt = shown()
-            if n == 35:
-                os.kill(p.pid, signal.SIGKILL); p.wait()
-                p, server = start(scans, record)
-                page.goto(server.address); alt = shown()
+@pytest.fixture
+def browser():
+    "Chromium: Playwright's own, or the machine's"
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
+        at = [*filter(os.path.exists, [playwright.chromium.executable_path]), *filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))]
+        if not at: pytest.skip("no Chromium: playwright install chromium, or have one on the PATH")
+        browser = playwright.chromium.launch(executable_path=at[0], args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield browser
         browser.close()
-    os.kill(p.pid, signal.SIGKILL); p.wait()
-    assert not complaints and keys <= 1.2 * 60, (complaints, keys)
-    session = session_of(scans, None, record, side=32)
+
+
+def shown(page, was=None):
+    "What is written below the picture, once it is another"
+    page.wait_for_function("was => { const i = document.querySelector('.bdal img'); return i && !i.hidden && i.alt && i.alt != was }", arg=was, timeout=60000)
+    return page.locator(".bdal img").get_attribute("alt")
+
+
+def sixty(page, name, reload, kill):
+    "60 pictures by keys: slips, a skip, a new class, one mistyped, a reload, a kill -> file: class, and the keystrokes"
+    told, keys, n, alt, shots = {}, 0, 0, shown(page), os.environ.get("BDAL_SHOTS")
+    while len(told) < 60:
+        n += 1
+        file = alt.partition(", ")[2]
+        c = int(file[-5])
+        def type_class(text):
+            page.get_by_label("Name of a new class").fill(text); page.keyboard.press("Enter")
+            return len(text) + 1
+        if n == 5: page.keyboard.press("s"); keys += 1
+        elif n == 25: keys += type_class("fox"); told[file] = "fox"
+        elif n in (9, 12, 40):  # slips, taken back; the last one closes a round or not, as it comes
+            if n == 9: keys += type_class("fxo")
+            else: page.keyboard.press(str(2 - c)); keys += 1
+            shown(page, alt); page.keyboard.press("Backspace"); keys += 1
+            page.wait_for_function("alt => document.querySelector('.bdal img').alt == alt", arg=alt)
+            assert "fxo" not in page.locator(".bdal").inner_text()
+            continue
+        else: page.keyboard.press(str(c + 1)); keys += 1; told[file] = ["red", "blue"][c]
+        if shots and n == 30: pictures(page, f"{shots}/{name}")
+        if len(told) == 60: page.wait_for_function("() => document.querySelector('.bdal .row span').textContent.startsWith('60 of')"); break
+        alt = shown(page, alt)
+        if n == 20: reload(); alt = shown(page)
+        if n == 35: kill(); alt = shown(page)
+    return told, keys
+
+
+def pictures(page, path):
+    page.keyboard.press("?")
+    for look in ("light", "dark"):
+        page.emulate_media(color_scheme=look)
+        for wide in (1366, 390):
+            page.set_viewport_size(dict(width=wide, height=800)); page.wait_for_timeout(300); page.screenshot(path=f"{path}-{look}-{wide}.png")
+    page.emulate_media(color_scheme="light"); page.set_viewport_size(dict(width=1366, height=800)); page.keyboard.press("?")
+
+
+def as_told(scans, record, told, out):
+    "What was told is on record, and in the table"
+    session = session_of(scans, None, record, side=32, **HOW)
     known = {session.files[i].name: session.names[c] for i, c in zip(*(t.tolist() for t in session.learner.known))}
-    assert known == told
+    assert known == told and session.names == ["red", "blue", "fox"]
+    rows = csv.DictReader(open(session.export(out) / "labels.csv"))
+    assert {re.split(r"[/\\]", r["file"])[-1]: r["label"] for r in rows} == told
+    session.learner.record.close()
+
+
+def test_in_a_browser(browser, scans, tmp_path):
+    "On the local page; at most 1.2 keystrokes a label, the names of classes apart"
+    folder, record = tmp_path / "scans", tmp_path / "labels.jsonl"
+    shutil.copytree(scans, folder)
+    (folder / "broken.jpg").touch()
+    run = [*start(folder, record, QUICK)]
+    page, complaints = browser.new_page(viewport=dict(width=1366, height=800)), []
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda e: complaints.append(str(e)))
+    page.goto(run[1].address)
+
+    def kill():
+        os.kill(run[0].pid, signal.SIGKILL); run[0].wait()
+        run[:] = start(folder, record, QUICK)
+        page.goto(run[1].address)
+
+    box = page.locator(".bdal details")
+    assert box.locator("summary").inner_text() == "1 of 81 pictures are left out:" and not box.locator("pre").is_visible()
+    box.locator("summary").click()
+    assert "broken.jpg cannot be read (it is empty)" in box.locator("pre").inner_text()
+    box.locator("summary").click(); page.locator(".bdal figure").click()
+    told, keys = sixty(page, "page", page.reload, kill)
+    os.kill(run[0].pid, signal.SIGKILL); run[0].wait()
+    assert not complaints and keys - len("fxofox") <= 1.2 * 60, (complaints, keys)
+    as_told(folder, record, told, tmp_path / "out")
+
+
+CELLS = """
+import os
+from pathlib import Path
+from bdal.data import Data
+from bdal.label import Labeller
+from bdal.steps import Learner
+data = Data.from_folder({folder!r}, side=32, labelled=False)
+Path("pid").write_text(str(os.getpid()))
+learner = Learner(data.x, record="labels.jsonl", classes=2, data=dict(data="scans", fingerprint=data.fingerprint, class_names=["red", "blue"]), score="bald", **{how})
+Labeller(learner, data.files, ["red", "blue"])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not all(map(importlib.util.find_spec, ("jupyterlab", "anywidget", "nbformat"))), reason="no JupyterLab with anywidget")
+def test_in_jupyterlab(browser, scans, tmp_path):
+    "The same in the widget: the page is loaded again, the kernel is killed, and the cell is run again"
+    import nbformat
+    import playwright.sync_api as playwright
+
+    cell = nbformat.v4.new_code_cell(CELLS.format(folder=str(scans), how=HOW))
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=dict(kernelspec=dict(name="python3", language="python", display_name="Python 3"))), tmp_path / "a.ipynb")
+    with socket.create_server(("127.0.0.1", 0)) as free: port = free.getsockname()[1]
+    lab = subprocess.Popen([sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--IdentityProvider.token=abc", f"--ServerApp.root_dir={tmp_path}"],
+                           env={**os.environ, "PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(tmp_path / "config")}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        for _ in range(600):
+            try: socket.create_connection(("127.0.0.1", port), 1).close(); break
+            except OSError: time.sleep(.2)
+        page = browser.new_page(viewport=dict(width=1366, height=800))
+
+        def run_cell():
+            page.get_by_text("| Idle").first.wait_for(timeout=120000)
+            for _ in range(6):  # a kernel that has just come may not listen yet
+                page.locator(".jp-Notebook .jp-InputArea .cm-content").first.click()
+                page.keyboard.press("Shift+Enter")
+                try: page.locator(".bdal figure img:not([hidden])").wait_for(timeout=30000)
+                except playwright.TimeoutError: continue
+                page.locator(".bdal figure").click()
+                return
+            raise AssertionError(page.locator(".jp-Notebook").inner_text())
+
+        def open_it():
+            page.goto(f"http://127.0.0.1:{port}/lab/tree/a.ipynb?token=abc&reset")
+            page.locator(".jp-Notebook .jp-InputArea .cm-content").first.wait_for(timeout=120000)
+            run_cell()
+
+        def kill():
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+            page.get_by_role("dialog").get_by_role("button", name="Ok").click(timeout=60000)
+            run_cell()
+
+        open_it()
+        told, keys = sixty(page, "lab", open_it, kill)
+        page.close()
+    finally: os.killpg(lab.pid, signal.SIGKILL); lab.wait()
+    assert keys - len("fxofox") <= 1.2 * 60
+    learner = Learner((data := Data.from_folder(scans, side=32, labelled=False)).x, record=tmp_path / "labels.jsonl", classes=2, score="bald", **HOW,
+                      data=dict(data="scans", fingerprint=data.fingerprint, class_names=["red", "blue"]))
+    session = Session(learner, data.files, ["red", "blue"])
+    assert {session.files[i].name: session.names[c] for i, c in zip(*(t.tolist() for t in learner.known))} == told
     rows = csv.DictReader(open(session.export(tmp_path / "out") / "labels.csv"))
     assert {re.split(r"[/\\]", r["file"])[-1]: r["label"] for r in rows} == told
