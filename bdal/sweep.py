@@ -417,19 +417,20 @@ def _say(text):
     except OSError: pass   # a log on a full disk is not worth a trial
 
 # %% ../nbs/deeper/sweep.ipynb #41b1527a
-def _follow(trials, over):
-    "Until it is over, say what the records of trials say"
+def _follow(trials, results, over):
+    "Until it is over, say what the records of trials say; of one that has its result, nothing more"
     def size(t): return t.record.stat().st_size if t.record.exists() else 0
     seen, said = {t.name: size(t) for t in trials}, {}
     while not over.wait(1):
         for t in trials:
-            if size(t) == seen[t.name] or time.monotonic() - said.get(t.name, -LINE_EVERY) < LINE_EVERY:
+            if (t.name in results or size(t) == seen[t.name]
+                or time.monotonic() - said.get(t.name, -LINE_EVERY) < LINE_EVERY):
                 continue
             try:
                 rounds, seen[t.name] = Record(t.record).rounds, size(t)
                 line = round_line(rounds[-1], t.parameters.get("n_final")) if rounds else ""
             except Exception: continue   # a record that is half written, or damaged, has no line
-            if line:
+            if line and t.name not in results:
                 said[t.name] = time.monotonic()
                 _say(f"{t.name}  {line}")
 
@@ -501,7 +502,7 @@ def sweep(
             outcome = "done" if state == "finished" else "failed"
             note(t.name, study=t.study, seed=t.seed, outcome=outcome, words=words, starts=0, seconds=0)
     left = [t for t in trials if t.name not in results]
-    follower = threading.Thread(target=_follow, args=(left, over), daemon=True)
+    follower = threading.Thread(target=_follow, args=(left, results, over), daemon=True)
     follower.start()
     try: lost = _run_all(trials, results, note, lambda todo: _outcomes(todo, jobs, threads, client))
     finally:

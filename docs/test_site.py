@@ -297,6 +297,12 @@ def test_what_people_use_is_in_the_a_to_z(seen):
     lines = [line for line in text.splitlines() if re.match(r"[\w.]+, \w+:", line)]
     assert len(lines) > 300 and not [line for line in lines if line.endswith(": ")]
 
+def test_the_gallery_has_all_scores_and_selectors(seen):
+    from bdal.acquisition import SCORES, SELECTORS
+    import bdal.batches   # some are told there
+    rows = {line.split("\t")[0].strip() for line in seen["guides/gallery.html", WIDE]["text"].splitlines() if "\t" in line}
+    assert {*SCORES, *SELECTORS} <= rows, {*SCORES, *SELECTORS} - rows
+
 FOCUS = """() => { const e = document.activeElement, r = e.getBoundingClientRect(), s = getComputedStyle(e);
   if (e == document.body) return null;
   if (!e.dataset.key) e.dataset.key = ++window.keys;
