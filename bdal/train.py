@@ -224,6 +224,11 @@ def _check_classes(logits, y):
                          "let it give logits [B, C], and give labels from 0 to C - 1")
 
 # %% ../nbs/01a_training.ipynb #248cca60
+def _with_bar(batches, total):
+    # only where it is shown: an interrupt may leave tqdm's lock taken
+    from tqdm import tqdm
+    return tqdm(batches, total=total, desc="fit", leave=False)
+
 def fit(
     net:nn.Module, # trained in place
     x:torch.Tensor, # inputs, [n, ...]
@@ -251,9 +256,8 @@ def fit(
     opt, rate = optimizer(net, lr, weight_decay, total if one_cycle else 0)
     with undisturbed(grad=True), seeded(seed, "fit"), using_threads(threads):
         batches = even_batches(len(x), batch, epochs, steps, stream(seed, "order"))
-        if progress is True or progress is None and sys.stderr.isatty():   # an interrupt may leave tqdm's lock taken
-            from tqdm import tqdm
-            batches = tqdm(batches, total=total, desc="fit", leave=False)
+        if progress is True or progress is None and sys.stderr.isatty():
+            batches = _with_bar(batches, total)
         for step, idx in enumerate(batches, 1):
             x_B = _changed(augment, x[idx]) if augment else x[idx]
             # no cache: within an autocast of yours, it would keep the weights of the first step
