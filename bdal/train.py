@@ -223,12 +223,13 @@ def _check_classes(logits, y):
         raise ValueError(f"the network gives {list(logits.shape)}, labels go from {y.min()} to {y.max()}; "
                          "let it give logits [B, C], and give labels from 0 to C - 1")
 
-# %% ../nbs/01a_training.ipynb #248cca60
+# %% ../nbs/01a_training.ipynb #248cca5f
 def _with_bar(batches, total):
     # only where it is shown: an interrupt may leave tqdm's lock taken
     from tqdm import tqdm
     return tqdm(batches, total=total, desc="fit", leave=False)
 
+# %% ../nbs/01a_training.ipynb #248cca60
 def fit(
     net:nn.Module, # trained in place
     x:torch.Tensor, # inputs, [n, ...]
