@@ -88,7 +88,7 @@ def check_passes(
 
 # %% ../nbs/deeper/probe.ipynb #5508b57d
 def held_apart(net, wanted):
-    "Names of the lists, dictionaries and the like within a network that hold something, of which `wanted` is true"
+    "Names of what in a network holds something of which `wanted` is true: lists, dictionaries and others"
     def within(v):
         some = v.values() if isinstance(v, dict) else v if isinstance(v, (list, tuple, set)) else None
         return [v] if some is None else [o for w in some for o in within(w)]
@@ -100,9 +100,10 @@ def check_seen(net, seen):
     "An error for dropout that is not ours"
     who, inside = type(net).__name__, {*net.modules()}
     def drops(o): return isinstance(o, nn.modules.dropout._DropoutNd) and o not in inside
-    if seen and (apart := held_apart(net, lambda o: isinstance(o, nn.Module) and any(map(drops, o.modules())))):
-        raise ValueError(f"{who} holds dropout in a list or a dictionary ({', '.join(apart)}), where it is no layer "
-                         "of the network and cannot sample; use nn.ModuleList or nn.ModuleDict")
+    def holds(o): return isinstance(o, nn.Module) and any(map(drops, o.modules()))
+    if seen and (apart := held_apart(net, holds)):
+        raise ValueError(f"{who} holds dropout in a list or a dictionary ({', '.join(apart)}), where it is "
+                         "no layer of the network and cannot sample; use nn.ModuleList or nn.ModuleDict")
     if on := sorted({name for name, is_on in seen if is_on}):
         raise ValueError(f"{who} draws dropout by itself ({', '.join(on)}), other masks each time; "
                          "use nn.Dropout layers in place of F.dropout and layers of your own")
@@ -121,8 +122,8 @@ def check_reads(net, x, reads, beside):
     with reading(net) as others: pass_once(net, x[-1:])   # an expert may have read nothing more
     if names := [n for n, m in net.named_modules() if m in alike(beside) and m in alike(others)]:
         raise ValueError(
-            f"{type(net).__name__} drops what is the same for all inputs ({', '.join(names)}), such as a weight, "
-            "and its first axis is none of inputs; give it as a batch of one, drop(w[None])[0]"
+            f"{type(net).__name__} drops what is the same for all inputs ({', '.join(names)}), such as "
+            "a weight, and its first axis is none of inputs; give it as a batch of one, drop(w[None])[0]"
         )
 
 # %% ../nbs/deeper/probe.ipynb #f44433cb
@@ -269,7 +270,7 @@ def nudged(net, weights=None):
     return net
 
 def cut_off(net, x, learns):
-    "Names of the layers whose weights count, wait for gradients, and are not among those that learn; they are moved"
+    "Names of the layers whose weights count, and should learn, and do not; they are moved"
     idle = dict[str, list]()
     for name, w in net.named_parameters():
         if w.requires_grad and w not in learns: idle.setdefault(name.rpartition(".")[0] or name, []).append(w)
@@ -284,8 +285,8 @@ def cut_off(net, x, learns):
 
 # %% ../nbs/deeper/probe.ipynb #5508b581
 _BOUNDED = dict(Sigmoid="a sigmoid", Hardsigmoid="a sigmoid", Tanh="tanh", Hardtanh="tanh", Relu="a ReLU")
-_LAID_OUT = ("View", "UnsafeView", "ReshapeAlias", "Alias", "Squeeze", "Unsqueeze", "Clone", "ToCopy", "T", "Transpose",
-             "Permute", "Select", "Slice")
+_LAID_OUT = ("View", "UnsafeView", "ReshapeAlias", "Alias", "Squeeze", "Unsqueeze", "Clone", "ToCopy", "T",
+             "Transpose", "Permute", "Select", "Slice")
 
 def warn_of_bounds(out):
     "A warning where a network ends in a function that no logit should pass"
@@ -314,12 +315,12 @@ def check_learns(
         raise ValueError(f"{who} computes with weights that are none of its parameters{names}, so they never "
                          "learn; use nn.ModuleList, nn.ModuleDict or nn.Parameter to hold them")
     if steps & steps_too:
-        raise ValueError(f"{who} keeps a result of an earlier pass, or of its making, with gradients to come; "
-                         "compute it in forward, or let it be detached")
+        raise ValueError(f"{who} keeps a result of an earlier pass, or of its making, with "
+                         "gradients to come; compute it in forward, or let it be detached")
     if names := cut_off(net, x, learns | learns_too):
-        raise ValueError(f"{who} computes with {', '.join(names)}, which never learn: something cuts their gradients "
-                         "off, such as torch.no_grad() or detach(); take that out, or call requires_grad_(False) "
-                         "on what shall stay as it is")
+        raise ValueError(f"{who} computes with {', '.join(names)}, which never learn: something cuts their "
+                         "gradients off, such as torch.no_grad() or detach(); take that out, or call "
+                         "requires_grad_(False) on what shall stay as it is")
 
 # %% ../nbs/deeper/probe.ipynb #d5c938a5
 class Shared(TorchFunctionMode):

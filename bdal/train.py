@@ -4,7 +4,7 @@
 
 # %% ../nbs/01a_training.ipynb #8729dfd6
 from __future__ import annotations
-import math, os, platform
+import math, os, platform, sys
 from contextlib import contextmanager
 from _thread import allocate_lock, start_new_thread
 from functools import cache
@@ -223,6 +223,12 @@ def _check_classes(logits, y):
         raise ValueError(f"the network gives {list(logits.shape)}, labels go from {y.min()} to {y.max()}; "
                          "let it give logits [B, C], and give labels from 0 to C - 1")
 
+# %% ../nbs/01a_training.ipynb #248cca5f
+def _with_bar(batches, total):
+    # only where it is shown: an interrupt may leave tqdm's lock taken
+    from tqdm import tqdm
+    return tqdm(batches, total=total, desc="fit", leave=False)
+
 # %% ../nbs/01a_training.ipynb #248cca60
 def fit(
     net:nn.Module, # trained in place
@@ -241,7 +247,6 @@ def fit(
     each_epoch=None, # called as each_epoch(epoch, net) after each, from 1
 )->torch.Tensor: # the loss of each step, nat, float32 [steps]
     "Train a classifier by cross-entropy"
-    from tqdm import tqdm
     y = _check_fit(net, x, y, epochs, steps, batch, lr, weight_decay, dtype, augment)
     device, per_epoch = next(net.parameters()).device, -(-len(x) // batch)
     dtype, total = dtype or auto_dtype(device), steps or (epochs or 0)*per_epoch
@@ -252,8 +257,9 @@ def fit(
     opt, rate = optimizer(net, lr, weight_decay, total if one_cycle else 0)
     with undisturbed(grad=True), seeded(seed, "fit"), using_threads(threads):
         batches = even_batches(len(x), batch, epochs, steps, stream(seed, "order"))
-        hide = None if progress is None else progress is not True
-        for step, idx in enumerate(tqdm(batches, total=total, desc="fit", leave=False, disable=hide), 1):
+        if progress is True or progress is None and sys.stderr.isatty():
+            batches = _with_bar(batches, total)
+        for step, idx in enumerate(batches, 1):
             x_B = _changed(augment, x[idx]) if augment else x[idx]
             # no cache: within an autocast of yours, it would keep the weights of the first step
             with torch.autocast(device.type, dtype, dtype != torch.float32, cache_enabled=False):

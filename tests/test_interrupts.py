@@ -222,3 +222,18 @@ def test_an_interrupt_at_any_line_of_tell(tmp_path, request):
             assert got == want, n
             n += step
     assert n > 50, "tell has more lines"
+
+
+def test_a_lock_that_an_interrupt_left_taken():
+    "tqdm's lock is the process's, and Ctrl-C may leave it with the main thread: another one trains all the same"
+    from tqdm import tqdm
+
+    from bdal.train import fit
+
+    done = []
+    with tqdm.get_lock():
+        for progress in (False, lambda n, total: None):
+            thread = threading.Thread(target=lambda: done.append(fit(net(0), X, Y, steps=2, progress=progress)), daemon=True)
+            thread.start()
+            thread.join(60)
+    assert len(done) == 2
