@@ -19,13 +19,13 @@ from .steps import Protocol, as_device, default_net, train_posterior
 # %% auto #0
 __all__ = ['network_at', 'measures_at']
 
-# %% ../nbs/deeper/calibration.ipynb #834c9e88
+# %% ../nbs/deeper/calibration.ipynb #09fb22fa
 def _round_with(record, n_labelled):
     "The round with so many labels, and the protocol of the trial"
     if not record.header: raise ValueError(f"{record.path} holds no trial; give the record of one")
     if record.protocol != 2:
-        raise ValueError(f"{record.path} is of protocol {record.protocol}; this version trains by protocol 2, "
-                         f"bdal {record.header['versions']['bdal']} made it")
+        raise ValueError(f"{record.path} is of protocol {record.protocol}, this version of 2; "
+                         f"use bdal {record.header['versions']['bdal']}")
     counts = [row["n_labelled"] for row in record.rounds]
     if n_labelled not in counts:
         raise ValueError(f"{record.path} has no round with {n_labelled} labels; "

@@ -315,9 +315,7 @@ class Data:
     y_test:torch.Tensor # test labels, int64 [N_test]
     classes:tuple # one name per class, [C]
     start_among:torch.Tensor|None = None # indices that a start set may be drawn from; none: all
-    test_parts: dict | None = (
-        None  # name -> indices into the test set, to be measured apart; none: the whole only
-    )
+    test_parts:dict|None = None # name -> indices into the test set, measured apart; none: the whole only
     files:tuple|None = None # of a folder: the path of each pool picture, [N]
     test_files:tuple|None = None # and of each test picture, [N_test]
     if TYPE_CHECKING:   # methods that are told further down
@@ -346,7 +344,8 @@ class Data:
         return as_html({"data": self.name, "pool": f"{len(self.x):,} inputs {list(self.x.shape[1:])}",
                         "to test": f"{len(self.x_test):,}", "classes": f"{len(self.classes)}: {names}",
                         "fingerprint": self._printed()},
-                       below=as_strip(take(self.x, torch.arange(min(10, len(self)))).numpy(), ink=not self.files))
+                       below=as_strip(take(self.x, torch.arange(min(10, len(self)))).numpy(),
+                                      ink=not self.files))
 
 # %% ../nbs/00_data.ipynb #5bc8fbb1
 def warn_if_apart(
@@ -518,7 +517,8 @@ def warn_of_pictures(
     n = len(left_out) + sum(len(read.files) for read in reads)
     told = "".join(f"\n  {as_text(file)} {why}" for file, why in left_out.items())
     if several := of_several([file for read in reads for file in read.files]):
-        some = ", ".join(map(as_text, several[:3])) + (f" and {k} more" if (k := len(several) - 3) > 0 else "")
+        k, some = len(several) - 3, ", ".join(map(as_text, several[:3]))
+        if k > 0: some += f" and {k} more"
         told += f"\n  of files that hold several pictures, the first is taken: {some}"
     if others: told += f"\n  other files, which are no pictures by their names: {others}"
     if not reads[0].files:

@@ -140,7 +140,7 @@ def check_same(net, one, same, beside):
 # %% ../nbs/deeper/probe.ipynb #111ec961
 @contextmanager
 def as_it_trains(net, *resting):
-    "Within the block: a copy in training mode, whose batch norm and layers of these kinds rest; and chance is seeded"
+    "Within the block: a copy in training mode, whose batch norm and layers of these kinds rest; seeded"
     try: net = copy.deepcopy(net)   # which may count its passes
     except Exception: pass   # a few cannot be copied
     with torch.no_grad(), evaluating(net), seeded(0, "probe"):

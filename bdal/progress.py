@@ -54,7 +54,7 @@ def _in_notebook(cell):
     return draw
 
 # %% ../nbs/deeper/progress.ipynb #9a4d21e3
-def front_end()->tuple|None: # a function that draws a text, and seconds between two of them; none: nobody looks on
+def front_end()->tuple|None: # a function that draws a text, and seconds between two; none: nobody looks on
     "What draws for whoever looks on"
     if os.environ.get("BDAL_PROGRESS") == "0" or "IN_TEST" in os.environ or not sys.stderr: return None
     shell:Any = "IPython" in sys.modules and sys.modules["IPython"].get_ipython()

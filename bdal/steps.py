@@ -120,7 +120,7 @@ class Protocol:
     seed:int = 0 # of everything random
     selector:str = "top_k" # name in `SELECTORS`
     coldness:float = 1. # of the stochastic selectors
-    recipe:str = "plain" # how to train, name in `RECIPES` of `bdal.train`; the next six say what differs from it
+    recipe:str = "plain" # how to train, name in `train.RECIPES`; the next six say what differs from it
     schedule:str|None = None # how long to train, see `schedule`
     p:object = None # dropout of `bayesian_cnn`: a probability, or three
     batch:int|None = None # images in a mini-batch, at most
@@ -200,7 +200,8 @@ def no_network(net, error):
 
 def cannot_take(x, error, net=None):
     "Why a network cannot take inputs, and what to do"
-    if isinstance(net, type) and "seed" not in inspect.signature(net).parameters: return no_network(net, error)
+    if isinstance(net, type) and "seed" not in inspect.signature(net).parameters:
+        return no_network(net, error)
     last = x.ndim == 4 and x.shape[3] in (1, 3, 4) and min(x.shape[1:3]) > 4
     if "; give " in str(error) and not last: return str(error)   # an error of ours, which says what to do
     cure = ("channels come first: np.moveaxis(x, -1, 1)" if last
