@@ -540,7 +540,7 @@ def warn_of_pictures(
     n = len(left_out) + sum(len(read.files) for read in reads)
     told = "".join(f"\n  {as_text(file)} {why}" for file, why in left_out.items())
     if several := of_several([file for read in reads for file in read.files]):
-        some = ", ".join(map(as_text, several[:3])) + (f" and {k} more" if (k := len(several) - 3) > 0 else "")
+        some = ", ".join(map(as_text, several[:3])) + (f" and {len(several) - 3} more" if several[3:] else "")
         told += f"\n  of files that hold several pictures, the first is taken: {some}"
     if others: told += f"\n  other files, which are no pictures by their names: {others}"
     if not reads[0].files:

@@ -26,8 +26,8 @@ from .record import Record, lock_file
 from .steps import Learner
 
 # %% auto #0
-__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'Session', 'brightest', 'Handler', 'Server', 'serve', 'Labeller', 'small_head',
-           'read_folder', 'begin_again', 'session_of', 'in_words', 'main']
+__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'OTHER', 'Session', 'brightest', 'Handler', 'Server', 'serve', 'Labeller',
+           'small_head', 'read_folder', 'begin_again', 'session_of', 'in_words', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -376,6 +376,10 @@ def small_head(
                          nn.Linear(128, classes))
 
 # %% ../nbs/deeper/label.ipynb #1abe0102
+OTHER = ("the pictures of {folder} are not those that {path} was begun with. Put the folder back as it was, "
+         "and give the same --side and --features; or begin anew, by --record and another name. "
+         "The labels stay where they are") # said of a folder that cannot be gone on with
+
 def read_folder(
     folder, # with pictures
     side:int, # pixels of the square that the network sees
@@ -420,7 +424,7 @@ def session_of(
     record=None, # path; default: beside the folder, as scans.labels.jsonl
     side:int=64, # pixels of the square that the network sees
     by:str|None=None, # who labels; default: the name of the account
-    trunk=None, # a network whose features are learnt from, as for `features`; default: the record's, or pixels
+    trunk=None, # a network whose features are learnt from, for `features`; default: the record's, or pixels
     **protocol, # of the `Learner`
 )->Session:
     "A folder of pictures, as a session; one that was begun is continued"
@@ -438,7 +442,7 @@ def session_of(
     as_names(names)   # none twice
     x = data.x if trunk is None else features(data, trunk).x
     print_of = dict(data=data.name, fingerprint=data.fingerprint, class_names=names)
-    if trunk is not None: print_of["trunk"] = trunk
+    print_of |= {} if trunk is None else dict(trunk=trunk)
     net = None if trunk is None else partial(small_head, x.shape[1], len(names))
     if len(x) < 2: raise ValueError(f"{folder} has one picture to read; give a folder with two or more")
     how:dict = dict(score="bald", K=min(6, len(x) - 1), T=20) | protocol
@@ -447,9 +451,7 @@ def session_of(
     try: learner = make(record=path)
     except ValueError as e:
         if grown or config.get("fingerprint") in (None, data.fingerprint): raise
-        raise ValueError(f"the pictures of {folder} are not those that {path} was begun with. Put the folder "
-                         f"back as it was, and give the same --side; or begin anew, by --record and another "
-                         "name. The labels stay where they are") from e
+        raise ValueError(OTHER.format(folder=folder, path=path)) from e
     learner.name_files(files)
     for name in classes or ():   # a class that is new today
         if name not in names + learner.answers.names: learner.add_class(name, by=by)
@@ -477,8 +479,8 @@ def main(args=None):
     parser.add_argument("--record", help="where labels are kept (default: beside the folder)")
     parser.add_argument("--port", type=int, default=0, help="of the page (default: any that is free)")
     parser.add_argument("--side", type=int, default=64, help="pixels of the square that the network sees")
-    parser.add_argument("--features", action="store_const", const="mobilenet_v2", help="for photographs: learn from what "
-                        "a network trained on a million of them sees; far better and faster (tomorrow it is known)")
+    parser.add_argument("--features", action="store_const", const="mobilenet_v2", help="for photographs: learn "
+                        "from what a network trained on a million of them sees (tomorrow it is known)")
     parser.add_argument("--by", help="who labels (default: the name of the account)")
     parser.add_argument("--export", metavar="OUT", help="write tables and weights to this folder; no page")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
