@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+import yaml
 from conftest import ROOT
 
 NOTEBOOKS = {p.relative_to(ROOT / "nbs").as_posix(): json.loads(p.read_text(encoding="utf-8")) for p in sorted((ROOT / "nbs").rglob("[!_.]*.ipynb")) if ".ipynb_checkpoints" not in p.parts}
@@ -31,6 +32,13 @@ def test_cells_that_import_do_nothing_else(notebook):
         body = ast.parse(re.sub(r"^[!%].*$", "", cell, flags=re.M)).body
         imports = [n for statement in body for n in ast.walk(statement) if isinstance(n, (ast.Import, ast.ImportFrom))]
         assert not imports or all(isinstance(statement, (ast.Import, ast.ImportFrom)) for statement in body), f"move the imports to a cell of their own:\n{cell}"
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_what_a_figure_shows_is_yaml(notebook):
+    "The site reads it so: a text with a colon stands in quotes, else it is lost without a word"
+    for line in re.findall(r"^#\|\s*(fig-alt:.*)$", "\n".join(code(notebook)), re.M):
+        assert isinstance(yaml.safe_load(line)["fig-alt"], str), line
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
