@@ -16,7 +16,7 @@ from .model import ConsistentDropout, as_logits, evaluating, first_given, pass_o
 from .model import sampling, warn_of_probabilities
 
 # %% auto #0
-__all__ = ['dropout_of_call', 'Watch', 'reading', 'check_passes', 'held_apart', 'check_seen', 'check_reads', 'check_same',
+__all__ = ['dropout_of_call', 'worn', 'Watch', 'reading', 'check_passes', 'held_apart', 'check_seen', 'check_reads', 'check_same',
            'as_it_trains', 'when_training', 'check_called', 'Draws', 'check_chance', 'graph', 'nudged', 'cut_off',
            'warn_of_bounds', 'check_learns', 'Shared', 'shared_log_probs', 'shares']
 
@@ -44,12 +44,20 @@ def dropout_of_call(
     return (p, bool(on)) if p else None
 
 # %% ../nbs/deeper/probe.ipynb #4f949ecc
+@contextmanager
+def worn(mode):
+    "The mode is on within the block; if an interrupt leaves it on torch's stack, it notes nothing more"
+    try:
+        with mode: yield mode
+    finally: mode.acts = False
+
 class Watch(TorchFunctionMode):
     "Within the block, notes each dropout that torch computes: (function, on?)"
+    acts = True
     def __init__(self): super().__init__(); self.seen = list[tuple]()
     def __torch_function__(self, func, types, args=(), kwargs=None):
         name = getattr(func, "__name__", "")
-        found = dropout_of_call(name, args, kwargs or {})
+        found = self.acts and dropout_of_call(name, args, kwargs or {})
         if found: self.seen.append((name, found[1]))
         return func(*args, **(kwargs or {}))
 
@@ -74,7 +82,7 @@ def check_passes(
     if len(x) < 2: x = torch.cat([x, x])
     with torch.no_grad(), sampling(net, 2) as switch:
         switch(0)
-        with Watch() as watch, reading(net) as reads: one = pass_once(net, x[:1])[0]
+        with worn(Watch()) as watch, reading(net) as reads: one = pass_once(net, x[:1])[0]
         check_seen(net, watch.seen)
         warn_of_probabilities(as_logits(one))
         same = pass_once(net, x[:1])[0]
@@ -184,12 +192,14 @@ _PASSED_ON = ("add", "sub", "rsub", "_to_copy", "view", "expand", "unsqueeze")
 
 class Draws(TorchDispatchMode):
     "Within the block, notes which of torch's functions draw random numbers: masks of units, and others"
+    acts = True
     def __init__(self, n): # inputs, at most so many numbers are one an input
         super().__init__()
         self.n, self.drawn, self.masks, self.others = n, list[torch.Tensor](), set[str](), set[str]()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         found, name = func(*args, **(kwargs or {})), func.overloadpacket.__name__.rstrip("_")
+        if not self.acts: return found
         if any(word in name for word in ("attention", "rnn", "lstm", "gru")): return found   # see `Watch`
         if torch.Tag.nondeterministic_seeded in func.tags:
             if name in _MASKS: self.masks |= {name} if _is_chance(func, name, args, kwargs or {}) else set()
@@ -225,7 +235,7 @@ def check_chance(
         with seeded(0, "probe"): before = _chance()
         seed = torch.initial_seed()
         try:
-            with Draws(len(rows)) as draws: outs, after = _tensors(net(rows)), _chance()
+            with worn(Draws(len(rows))) as draws: outs, after = _tensors(net(rows)), _chance()
             reseeded = torch.initial_seed() != seed
         except Exception: return   # some networks want more than inputs when they train
     if reseeded:
