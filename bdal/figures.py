@@ -111,7 +111,7 @@ def plot_curves(
         at, mean = c.index.get_level_values(x).astype(float), c["mean"].astype(float)
         ax.plot(at, mean, **look, ms=4, lw=1.4, markevery=.08 if len(c) > 15 else 1)
         low, high = c.low.astype(float), c.high.astype(float)
-        if "accuracy" in value or value == "share":
+        if "accuracy" in value or "ece" in value or value == "share":
             low, high = low.clip(0, 1), high.clip(0, 1)  # of two trials it reaches beyond
         ax.fill_between(at, low, high, color=look["color"], alpha=.2, lw=0)
         ends.append((mean.iloc[-1], (labels or {}).get(study, study), look["color"]))
@@ -124,7 +124,7 @@ def plot_curves(
 
 # %% ../nbs/deeper/figures.ipynb #713f4734
 def _name_axes(ax, value, x, below, log):
-    ax.set_ylabel(value.replace("_", " ").replace("nll", "NLL, nat"))
+    ax.set_ylabel(value.replace("_", " ").replace("nll", "NLL, nat").replace("ece", "ECE"))
     ax.set_xlabel(
         dict(n_labelled="labelled images").get(x, x) + "\n" + textwrap.fill(below, 78), fontsize="small"
     )
