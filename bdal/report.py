@@ -549,6 +549,7 @@ def early_and_late(
     "Two parts of the range, since what matters early cannot be seen in the whole"
     import matplotlib.pyplot as plt
     frame = together(frames, *there(frames, studies))
+    if value not in frame: raise NotMeasured([f"{value} of {', '.join(studies)}"])
     parts = [p for p in parts if frame.n_labelled.max() > p[0]]
     fig, axes = plt.subplots(1, len(parts), figsize=(5*len(parts), 3.8), layout="constrained", squeeze=False)
     for ax, (low, high), ylim in zip(axes[0], parts, ylims):
