@@ -499,4 +499,4 @@ def main(args=None):
     except KeyboardInterrupt:
         print("\nEvery label is saved. The same command goes on; with --export out, it writes the labels as "
               f"a table.\n{in_words(session)}", flush=True)
-        if session.thread and session.thread.is_alive(): os._exit(0)   # nobody waits for a network
+        os._exit(0)   # nobody waits for a network, begun or about to begin
