@@ -43,8 +43,16 @@ def network_at(
 )->torch.nn.Module: # trained; an `Ensemble` or `Laplace`, where that was the posterior
     "The network of one round, trained again; on the same kind of machine it is the same to the bit"
     r, protocol = _round_with(record, n_labelled)
+    config = record.header["config"]
+    if any("event" in line for line in record.lines):
+        raise ValueError(f"{record.path} holds answers of a person, who may have corrected some; "
+                         "give the record of a trial")
+    if images.fingerprint != config["fingerprint"]:
+        raise ValueError(f"{record.path} is about {config['data']}, and these are other images; give those")
+    if net is None and config["net"] != "bayesian_cnn":
+        raise ValueError(f"{record.path} trained {config['net']}; give net=, the function that makes it")
     idx, labels = (torch.tensor(known[:n_labelled]) for known in record.known)
-    pool = Pool(images.x, (idx, labels), record.header["config"]["classes"], copy=False)
+    pool = Pool(images.x, (idx, labels), config["classes"], copy=False)
     net_of_seed = net or partial(default_net, pool.classes, protocol.p, tuple(images.x.shape[1:]))
     dtype = getattr(torch, record.hosts["arithmetic"][-1])
     return train_posterior(net_of_seed, pool, protocol, r, as_device(None), dtype)

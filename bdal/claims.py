@@ -133,7 +133,8 @@ def spread_of(
 )->tuple|None: # as from `pooled_spread`, in the claim's unit; none: this is no mean
     "How far differences stray by all studies of the claim's pool that cover its labels"
     side, here = claim.sides[0], range_of(claim, frames)
-    if not here or side["measure"] != "mean": return None
+    sides = [{**s, "study": ""} for s in claim.sides]
+    if not here or side["measure"] != "mean" or sides[0] != sides[-1]: return None
     there = [s for s in claim.pool if s in frames and s not in claim.studies]
     how = {**side, "low": here["first"], "high": here["last"]}
     found = {}
