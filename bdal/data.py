@@ -132,11 +132,11 @@ def as_inputs(
         raise ValueError(f"{name} has shape {list(given.shape)}; give at least one input, as [N, ...]")
     x = given.float().div_(255) if given.dtype == torch.uint8 else given.float()
     if x.ndim == 3: x = x[:, None]
-    if not (ok := torch.isfinite(x).flatten(1).all(1)).all():
-        bad = (~ok).nonzero().flatten()
+    sum_is_finite = bool(torch.isfinite(x.sum()))   # as it is wherever all values are, if it does not overflow
+    if not sum_is_finite and len(bad := (~torch.isfinite(x).flatten(1).all(1)).nonzero()):
         raise ValueError(
             f"{name} has NaN or infinite values in {len(bad)} of {len(x)} inputs, "
-            f"the first at index {bad[0] if index is None else index[bad[0]]}; repair or drop them"
+            f"the first at index {int(bad[0]) if index is None else index[int(bad[0])]}; repair or drop them"
         )
     if given.dtype == torch.uint8 and index is None and x.numel(): warn_if_dark(name, float(x.max()))
     x = x.contiguous()
