@@ -292,7 +292,7 @@ def test_pages_are_light():
 
 def test_what_people_use_is_in_the_a_to_z(seen):
     text = seen["functions.html", WIDE]["text"]
-    for name in ("Learner.net", "Learner.row", "Learner.scores_N", "Learner.pool", "Record.table", "Protocol.coldness", "Data.start", "Labeller"): assert f"\n{name}, " in text, name
+    for name in ("Learner.net", "Learner.row", "Learner.scores_N", "Learner.pool", "Learner.protocol", "Learner.record", "Record.table", "Protocol.coldness", "Data.start", "Labeller"): assert f"\n{name}, " in text, name
     assert "What **protocol takes are the fields of Protocol" in text
     lines = [line for line in text.splitlines() if re.match(r"[\w.]+, \w+:", line)]
     assert len(lines) > 300 and not [line for line in lines if line.endswith(": ")]
