@@ -316,6 +316,17 @@ def test_the_gallery_has_a_card_for_each_score_and_selector(address, browser, wi
     assert not complaints
     page.context.close()
 
+def test_wide_figures_keep_their_size_on_a_phone(address, browser):
+    "Letters of two panels side by side would be five pixels high: the figure scrolls in its box, and the page does not"
+    page, _ = visit(browser, PHONE)
+    for name in ("deeper/recipe.html", "results.html"):
+        page.goto(address + name)
+        wide = page.locator("figure img[style*='--phone']").first
+        assert wide.bounding_box()["width"] > PHONE, name
+        assert wide.evaluate("e => { const p = e.parentElement; p.scrollLeft = 9999; return p.scrollLeft + p.clientWidth >= e.clientWidth - 1 && p.scrollLeft > 0 }"), name
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+    page.context.close()
+
 FOCUS = """() => { const e = document.activeElement, r = e.getBoundingClientRect(), s = getComputedStyle(e);
   if (e == document.body) return null;
   if (!e.dataset.key) e.dataset.key = ++window.keys;
