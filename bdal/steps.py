@@ -558,8 +558,8 @@ class Learner:
         targets=None, # inputs to be predicted, [M, ...], for `epig`; default: 100 of `x`, others each round
         **protocol, # the rest of `Protocol`
     ):
-        check_names(protocol)
-        self.protocol, self.record = Protocol(score=score, K=K, **protocol), Record(record)
+        check_names(protocol); self.protocol = Protocol(score=score, K=K, **protocol) # how it asks and trains
+        self.record = Record(record) # what it asked and was told, as lines
         if start is None: start = self.record.begun or ((), ()) if classes else self.record.begun
         self.pool = Pool(x, start, classes, copy=data is None) # inputs, and the labels that are known
         self.protocol.check_sizes(len(self.pool.labelled) or 1, len(self.pool.x))

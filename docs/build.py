@@ -23,6 +23,7 @@ MATH = re.compile(r'<span class="math (inline|display)">\\[(\[](.*?)\\[)\]]</spa
 KNOWN = ("format.html.html-math-method is ignored", "output-file is not read by smalldocs", "aliases is not read by smalldocs")   # done here
 THIN = '<mspace width="0.17em"/>'
 PNG = re.compile(r'<img ([^>]*)src="data:image/png;base64,([^"]+)"')
+FILE = re.compile(r'<img ([^>]*)src="([^":]+\.png)"')
 
 def mathml(found):
     "MathML of one formula, which browsers draw without a script; with operators and function names spaced as TeX has them"
@@ -41,13 +42,21 @@ def smaller(png):
     image.convert("RGBA").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return min(out.getvalue(), png, key=len)
 
-def sized(found):
-    "A picture at the size it was drawn for, however many pixels an inch it has"
-    png = base64.b64decode(found[2])
+def drawn_for(png):
+    "The width that a picture was drawn for, in pixels of the page, however many pixels an inch it has"
     width, at = struct.unpack(">I", png[16:20])[0], png.find(b"pHYs")
     dots = struct.unpack(">I", png[at+4:at+8])[0] * 0.0254 if at > 0 else 100
-    size = "" if "width=" in found[1] else f'width="{width * 100 / dots:.0f}" '
-    return f'<img {size}{found[1]}src="data:image/png;base64,{base64.b64encode(smaller(png)).decode()}"'
+    return width * 100 / dots
+
+def on_a_phone(width):
+    "A picture with letters that shrinking would make too small: what stands in its `--phone` is the width that a phone gives it (styles.css)"
+    return f'style="--phone: {.75*width:.0f}px" ' if width > 680 else ""
+
+def sized(found):
+    "A picture at the size it was drawn for"
+    png = base64.b64decode(found[2])
+    size = "" if "width=" in found[1] else f'width="{drawn_for(png):.0f}" '
+    return f'<img {size}{on_a_phone(drawn_for(png))}{found[1]}src="data:image/png;base64,{base64.b64encode(smaller(png)).decode()}"'
 
 # On a phone, the two buttons say what is behind them; a theme and a search are behind the upper one.
 LABELS = {
@@ -68,7 +77,8 @@ class NotebookSite(Site):
 
     def render_page(self, page):
         super().render_page(page)
-        page.html, page.env["math"] = PNG.sub(sized, MATH.sub(mathml, page.html)), False
+        def wide(found): return f'<img {on_a_phone(drawn_for((self.root/page.src.parent/found[2]).read_bytes()))}{found[0].removeprefix("<img ")}'
+        page.html, page.env["math"] = PNG.sub(sized, FILE.sub(wide, MATH.sub(mathml, page.html))), False
 
     def copy_resources(self):
         super().copy_resources()

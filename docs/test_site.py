@@ -292,16 +292,40 @@ def test_pages_are_light():
 
 def test_what_people_use_is_in_the_a_to_z(seen):
     text = seen["functions.html", WIDE]["text"]
-    for name in ("Learner.net", "Learner.row", "Learner.scores_N", "Learner.pool", "Record.table", "Protocol.coldness", "Data.start", "Labeller"): assert f"\n{name}, " in text, name
+    for name in ("Learner.net", "Learner.row", "Learner.scores_N", "Learner.pool", "Learner.protocol", "Learner.record", "Record.table", "Protocol.coldness", "Data.start", "Labeller"): assert f"\n{name}, " in text, name
     assert "What **protocol takes are the fields of Protocol" in text
     lines = [line for line in text.splitlines() if re.match(r"[\w.]+, \w+:", line)]
     assert len(lines) > 300 and not [line for line in lines if line.endswith(": ")]
 
-def test_the_gallery_has_all_scores_and_selectors(seen):
+CARD = """id => { const card = document.getElementById(id)?.closest('section') || {querySelectorAll: () => []}, all = (s) => [...card.querySelectorAll(s)];
+  return {maths: all('math').length, pictures: all('img').map(e => e.clientWidth), links: all('p a').map(e => e.getAttribute('href')),
+          lines: all('p').map(e => e.innerText).filter(t => t.startsWith('Labels to 90 %'))} }"""
+
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_the_gallery_has_a_card_for_each_score_and_selector(address, browser, width):
+    "A formula, ten digits that fit, a link to its entry, and numbers, or that there are none"
     from bdal.acquisition import SCORES, SELECTORS
     import bdal.batches   # some are told there
-    rows = {line.split("\t")[0].strip() for line in seen["guides/gallery.html", WIDE]["text"].splitlines() if "\t" in line}
-    assert {*SCORES, *SELECTORS} <= rows, {*SCORES, *SELECTORS} - rows
+    page, complaints = visit(browser, width)
+    page.goto(address + "guides/gallery.html")
+    for name in (*SCORES, *SELECTORS):
+        card = page.evaluate(CARD, name)
+        assert card["maths"] and len(card["pictures"]) == len(card["lines"]) == 1, f"{name}: {card}; give it a card in nbs/guides/gallery.ipynb"
+        assert 300 < card["pictures"][0] <= width and any(str(link).endswith(f"#{name}") for link in card["links"]), f"{name}: {card}"
+        assert re.search(r"published .+ours (\d|never by \d|not run as a study)", card["lines"][0]), card["lines"]
+    assert not complaints
+    page.context.close()
+
+def test_wide_figures_keep_their_size_on_a_phone(address, browser):
+    "Letters of two panels side by side would be five pixels high: the figure scrolls in its box, and the page does not"
+    page, _ = visit(browser, PHONE)
+    for name in ("deeper/recipe.html", "results.html"):
+        page.goto(address + name)
+        wide = page.locator("figure img[style*='--phone']").first
+        assert wide.bounding_box()["width"] > PHONE, name
+        assert wide.evaluate("e => { const p = e.parentElement; p.scrollLeft = 9999; return p.scrollLeft + p.clientWidth >= e.clientWidth - 1 && p.scrollLeft > 0 }"), name
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+    page.context.close()
 
 FOCUS = """() => { const e = document.activeElement, r = e.getBoundingClientRect(), s = getComputedStyle(e);
   if (e == document.body) return null;
