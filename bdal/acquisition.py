@@ -289,7 +289,7 @@ def softmax(
     K:int, # batch size
     coldness:float, # beta > 0
     generator:torch.Generator, # draws the noise
-    index_N:torch.Tensor|None=None, # index of each in the full set; none: 0 to N-1
+    index_N:torch.Tensor|None=None, # index of each in the full set; default: 0 to N-1
 )->torch.Tensor: # K positions
     "K draws without replacement, probability ~ exp(coldness * score) (Kirsch et al. 2023, section 3)"
     noise_N = _noise(scores_N, coldness, generator, index_N)
@@ -302,7 +302,7 @@ def power(
     K:int, # batch size
     coldness:float, # beta > 0
     generator:torch.Generator, # draws the noise
-    index_N:torch.Tensor|None=None, # index of each in the full set; none: 0 to N-1
+    index_N:torch.Tensor|None=None, # index of each in the full set; default: 0 to N-1
 )->torch.Tensor: # K positions
     "K draws without replacement, probability ~ score ** coldness (PowerBALD: Kirsch et al. 2023, section 3)"
     if (scores_N < 0).any():
@@ -317,7 +317,7 @@ def softrank(
     K:int, # batch size
     coldness:float, # beta > 0
     generator:torch.Generator, # draws the noise
-    index_N:torch.Tensor|None=None, # index of each in the full set; none: 0 to N-1
+    index_N:torch.Tensor|None=None, # index of each in the full set; default: 0 to N-1
 )->torch.Tensor: # K positions
     "K draws without replacement, probability ~ rank ** -coldness (Kirsch et al. 2023, section 3)"
     noise_N = _noise(scores_N, coldness, generator, index_N)   # first: to rank the ties draws numbers, too
@@ -372,7 +372,7 @@ def acquire(
     selector:str="top_k", # name in `SELECTORS`
     seed:int|torch.Generator=0, # of ties and noise
     coldness:float=1., # of the stochastic selectors: large prefers the best, small is random
-    pool_idx:torch.Tensor|None=None, # index of each input in the full set, [N]; none: 0 to N-1
+    pool_idx:torch.Tensor|None=None, # index of each input in the full set, [N]; default: 0 to N-1
     **given, # what else the selector names: log_probs_N_T_C, features_N_D, known_M_D
 )->Batch:
     "Choose a batch of K"

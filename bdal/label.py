@@ -438,7 +438,7 @@ def session_of(
     names = config.get("class_names") or list(classes or ())
     if grown := old is not None and old.files not in ([], files): names = names + old.names
     if len(names) < 2:
-        raise ValueError(f"{len(names)} classes are named; name two or more, as in --classes cat dog")
+        raise ValueError(f"classes named: {len(names)}; name two or more, as in --classes cat dog")
     as_names(names)   # none twice
     x = data.x if trunk is None else features(data, trunk).x
     print_of = dict(data=data.name, fingerprint=data.fingerprint, class_names=names)
@@ -469,6 +469,10 @@ def in_words(
     keys = ", ".join(f"{key} {name}" for key, name in zip(KEYS, session.names))
     return f"Labels: {len(known)} of {n}, in {path}\nKeys: {keys}, s skips"
 
+def _waiting(what):
+    "Say what is being waited for, on a terminal only: a pipe gets results"
+    if sys.stderr.isatty(): print(what, file=sys.stderr, flush=True)
+
 # %% ../nbs/deeper/label.ipynb #ff667031
 def main(args=None):
     "`bdal_label scans --classes cat dog`"
@@ -485,10 +489,13 @@ def main(args=None):
     parser.add_argument("--export", metavar="OUT", help="write tables and weights to this folder; no page")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
     given = parser.parse_args(args)
+    _waiting(f"Reading the pictures of {given.folder} ...")
     if given.features: print("Looking at each photograph once; the page opens then ...", flush=True)
     try:
         session = session_of(given.folder, given.classes, given.record, given.side, given.by, given.features)
-        if given.export: print(f"written: {session.export(given.export).resolve()}"); return
+        if given.export:
+            _waiting("Training once more, and asking the network about all pictures ...")
+            print(f"written: {session.export(given.export).resolve()}"); return
         server = serve(session, given.port)
     except (ValueError, OSError, RuntimeError) as e: parser.exit(2, f"bdal_label: {e}\n")
     told = [server.address, "Open this address in a browser of this machine. Ctrl-C ends.", in_words(session)]

@@ -16,7 +16,7 @@ from .record import PROTOCOL, UNSAID, Record, lock_file
 from .steps import Protocol, round_line
 
 # %% auto #0
-__all__ = ['STARTS', 'LINE_EVERY', 'Study', 'load_studies', 'check_study', 'differing', 'code_hash', 'notebook_hash',
+__all__ = ['STARTS', 'LINE_EVERY', 'SILENT', 'Study', 'load_studies', 'check_study', 'differing', 'code_hash', 'notebook_hash',
            'check_inside', 'Trial', 'plan', 'run', 'sweep', 'status', 'main', 'cli']
 
 # %% ../nbs/deeper/sweep.ipynb #76fc1c6f
@@ -411,6 +411,7 @@ def run(
 
 # %% ../nbs/deeper/sweep.ipynb #0b307b93
 LINE_EVERY = 10 # seconds between two lines on one trial
+SILENT = 15 # seconds after which a sweep that has said nothing says that it is starting
 
 def _say(text):
     try: print(time.strftime("%H:%M:%S ") + text, flush=True)
@@ -421,7 +422,11 @@ def _follow(trials, results, over):
     "Until it is over, say what the records of trials say; of one that has its result, nothing more"
     def size(t): return t.record.stat().st_size if t.record.exists() else 0
     seen, said = {t.name: size(t) for t in trials}, {}
+    silent_until = time.monotonic() + SILENT
     while not over.wait(1):
+        if time.monotonic() > silent_until:
+            silent_until = float("inf")
+            if not said and not results: _say("starting: the first line of a trial comes after a round")
         for t in trials:
             if (t.name in results or size(t) == seen[t.name]
                 or time.monotonic() - said.get(t.name, -LINE_EVERY) < LINE_EVERY):

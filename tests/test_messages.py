@@ -1,5 +1,8 @@
 "What a person may give by mistake, one by one: each is taken, or answered in words of ours, before anything is trained."
+import io
 import pickle
+import sys
+import threading
 import traceback
 import warnings
 
@@ -428,3 +431,27 @@ def test_an_exported_network_loads_by_the_lines_of_its_readme(posterior, tmp_pat
     exec("\n".join(lines).replace("weights.pt", str(out / "weights.pt")), there)
     trained = one.net.net if posterior == "laplace" else one.net
     assert all(w.equal(other) for w, other in zip(there["net"].state_dict().values(), trained.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_labelling_says_that_it_reads(terminal, tmp_path, monkeypatch):
+    "On a terminal, before the first picture is read; into a pipe go results only"
+    from bdal.label import main
+
+    monkeypatch.setattr(sys, "stderr", said := io.StringIO())
+    said.isatty = lambda: terminal
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "nowhere")])
+    assert ("Reading the pictures of" in said.getvalue()) == terminal and "give the path of the folder" in said.getvalue()
+
+
+@pytest.mark.parametrize("results, times", [({}, 1), ({"chance 00": None}, 0)])
+def test_a_silent_sweep_says_that_it_is_starting(results, times, monkeypatch, capsys):
+    "Once; and not where a trial has its result"
+    from bdal import sweep
+
+    monkeypatch.setattr(sweep, "SILENT", 0)
+    over = threading.Event()
+    threading.Timer(2.5, over.set).start()
+    sweep._follow([], results, over)
+    assert capsys.readouterr().out.count("starting: the first line of a trial") == times
