@@ -27,7 +27,7 @@ from .steps import Learner
 
 # %% auto #0
 __all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'OTHER', 'Session', 'brightest', 'Handler', 'Server', 'serve', 'Labeller',
-           'small_head', 'read_folder', 'begin_again', 'session_of', 'in_words', 'main']
+           'small_head', 'seen_by', 'read_folder', 'begin_again', 'session_of', 'in_words', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -380,6 +380,15 @@ OTHER = ("the pictures of {folder} are not those that {path} was begun with. Put
          "and give the same --side and --features; or begin anew, by --record and another name. "
          "The labels stay where they are") # said of a folder that cannot be gone on with
 
+def seen_by(
+    side:int, # pixels of the square that the network sees
+    trunk, # or whose features it reads
+    config:dict, # of the record that goes on; empty: it begins
+)->dict: # for the record
+    "What the network sees; a record of old does not say its side"
+    if trunk is not None: return dict(trunk=trunk)
+    return dict(side=side) if not config or "side" in config else {}
+
 def read_folder(
     folder, # with pictures
     side:int, # pixels of the square that the network sees
@@ -422,7 +431,7 @@ def session_of(
     folder, # with pictures
     classes=None, # names; default: those of the record
     record=None, # path; default: beside the folder, as scans.labels.jsonl
-    side:int=64, # pixels of the square that the network sees
+    side:int|None=None, # pixels of the square that the network sees; default: the record's, or 64
     by:str|None=None, # who labels; default: the name of the account
     trunk=None, # a network whose features are learnt from, for `features`; default: the record's, or pixels
     **protocol, # of the `Learner`
@@ -432,7 +441,7 @@ def session_of(
     path = Path(record or at.resolve().with_name(f"{at.resolve().name}.labels.jsonl"))
     there = Record(path if path.exists() else None)
     config, old = (there.header or {}).get("config", {}), there.answers if there.header else None
-    trunk = trunk or config.get("trunk")
+    trunk, side = trunk or config.get("trunk"), config.get("side", 64) if side is None else side
     data, notes = read_folder(folder, side if trunk is None else 224)
     files = [as_text(f.relative_to(at)) for f in data.files]
     names = config.get("class_names") or list(classes or ())
@@ -442,7 +451,7 @@ def session_of(
     as_names(names)   # none twice
     x = data.x if trunk is None else features(data, trunk).x
     print_of = dict(data=data.name, fingerprint=data.fingerprint, class_names=names)
-    print_of |= {} if trunk is None else dict(trunk=trunk)
+    print_of |= seen_by(side, trunk, config)
     net = None if trunk is None else partial(small_head, x.shape[1], len(names))
     if len(x) < 2: raise ValueError(f"{folder} has one picture to read; give a folder with two or more")
     how:dict = dict(score="bald", K=min(6, len(x) - 1), T=20) | protocol
@@ -482,7 +491,8 @@ def main(args=None):
     parser.add_argument("--classes", nargs="+", help="names; tomorrow they are known")
     parser.add_argument("--record", help="where labels are kept (default: beside the folder)")
     parser.add_argument("--port", type=int, default=0, help="of the page (default: any that is free)")
-    parser.add_argument("--side", type=int, default=64, help="pixels of the square that the network sees")
+    parser.add_argument("--side", type=int, help="pixels of the square that the network sees (default: 64; "
+                        "tomorrow it is known)")
     parser.add_argument("--features", action="store_const", const="mobilenet_v2", help="for photographs: learn "
                         "from what a network trained on a million of them sees (tomorrow it is known)")
     parser.add_argument("--by", help="who labels (default: the name of the account)")

@@ -238,12 +238,12 @@ def start(scans, record, code="from bdal.label import main; main()"):
 
 
 def test_today_and_tomorrow(scans, tmp_path):
-    "As the page says: six labels, Ctrl-C in the middle of a training, the same command without classes, the tables"
+    "As the page says: six labels, Ctrl-C in the middle of a training, the same command without classes and side, the tables"
     folder = tmp_path / "scans"
     shutil.copytree(scans, folder)
     (folder / "broken.jpg").touch()
-    command = [sys.executable, "-c", "from bdal.label import main; main()", "scans", "--side", "32"]
-    for n, classes in ((6, ["--classes", "red", "blue"]), (8, [])):
+    command = [sys.executable, "-c", "from bdal.label import main; main()", "scans"]
+    for n, classes in ((6, ["--side", "32", "--classes", "red", "blue"]), (8, [])):
         p = subprocess.Popen([*command, *classes, "--no-browser"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         address, *said = [p.stdout.readline().strip() for _ in range(6)]
         assert address.startswith("http://127.0.0.1:") and "Ctrl-C" in said[0] and said[2] == "Keys: 1 red, 2 blue, s skips"
@@ -487,4 +487,21 @@ def test_on_features_also_tomorrow(scans, tmp_path, monkeypatch):
     again = session_of(folder, **HOW)
     assert again.learner.pool.x.shape == (12, 1280) and again.learner.known[0].equal(session.learner.known[0])
     assert len([*(tmp_path / "home" / "features").iterdir()]) == 1
+    again.learner.record.close()
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_on_a_side_also_tomorrow(scans, tmp_path, knows):
+    "Begun with --side, it goes on with it; a record of old does not say it, and is told again"
+    folder, record = tmp_path / "scans", tmp_path / "scans.labels.jsonl"
+    shutil.copytree(scans, folder)
+    session = session_of(folder, ["red", "blue"], side=16, **HOW)
+    for _ in range(6): session.act(dict(do="label", index=(i := ready(session)), label=truth(session, i)))
+    session.wait(); session.learner.record.close()
+    if not knows:
+        record.write_text(record.read_text().replace('"side": 16', '"sight": 16').replace(', "sight": 16', ""))
+        assert '"side"' not in record.read_text()
+        with pytest.raises(ValueError, match="give the same --side"): session_of(folder, **HOW)
+    again = session_of(folder, side=None if knows else 16, **HOW)
+    assert again.learner.pool.x.shape == (80, 3, 16, 16) and again.learner.known[0].equal(session.learner.known[0])
     again.learner.record.close()
