@@ -44,8 +44,8 @@ test: setup  ## everything that must hold: sync, types, every notebook, pytest
 	@$(BIN)/nbdev_clean; before="$$(git diff; git status --porcelain)"; $(MAKE) --no-print-directory sync; \
 	test "$$before" = "$$(git diff; git status --porcelain)" || { git --no-pager diff --stat; echo "notebooks, package and README.md were not in sync; they are now: look, and commit"; exit 1; }
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --timing --do_print
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true tests
+	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 3 --timing --do_print
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true tests
 
 test-long: setup  ## the tests that take many minutes: 60 kills, ten trials by three ways, lost workers
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --long -s tests/test_resume.py tests/test_sweep.py tests/test_experiments.py
