@@ -1,5 +1,6 @@
 "What a notebook cannot test of itself: papermill, processes, the installed wheel."
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    "Where pytest runs in the background, Ctrl-C is ignored, and would be by every process that a test starts and interrupts"
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,7 @@ def test_bad_parameters_end_before_training(parameters, cause, mnist_home, tmp_p
 def test_a_small_trial_end_to_end(mnist_home, tmp_path):
     "K=1 on the full pool: an executed notebook, a record, and a line a round while it runs"
     out = tmp_path / "trial.jsonl"
-    run = papermill(NOTEBOOK, tmp_path / "out.ipynb", "-p", "K", 1, "-p", "n_final", 22, "-p", "T", 2, "-p", "n_test", 1000, "-p", "schedule", "steps 50", "-p", "out", out,
+    run = papermill(NOTEBOOK, tmp_path / "out.ipynb", "-p", "K", 1, "-p", "n_final", 22, "-p", "T", 2, "-p", "schedule", "steps 50", "-p", "out", out,
                     "--stdout-file", "/dev/stdout", home=mnist_home)
     assert run.returncode == 0, run.stderr[-2000:]
     header, *rounds = map(json.loads, out.read_text().splitlines())
