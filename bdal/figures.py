@@ -4,7 +4,7 @@
 
 # %% ../nbs/deeper/figures.ipynb #3c7df8fb
 from __future__ import annotations
-import math, textwrap
+import math, re, textwrap
 from pathlib import Path
 import pandas as pd
 from .evidence import curve, labels_to, quantiles
@@ -42,7 +42,7 @@ def looks(
         )
     own:dict = {}
     for study in studies: # a method has its own look, the first time it is there
-        i = _OWN.get(study.removeprefix("dirty_").removeprefix("augmented_"))
+        i = _OWN.get(re.sub("^(dirty|augmented|repeated|one_copy|unbalanced)_", "", study))
         if i is not None and i not in own.values(): own[study] = i
     free = [i for i in range(len(COLOURS)) if i not in own.values()]
     if own: free.reverse() # beside methods, the looks that none of them owns come first
@@ -58,7 +58,9 @@ def caption(
     n = frame.groupby("study", sort=False).seed.nunique().rename(labels or {})
     if n.max() == 1: return f"One trial{' each' if len(n) > 1 else ''} (n = 1), so no interval."
     many = f"n = {n.iloc[0]}" if n.nunique() == 1 else ", ".join(f"{s}: n = {k}" for s, k in n.items())
-    return f"Mean over trials ({many}). Shaded: 95 % t-interval of the mean."
+    spread = ["Shaded: 95 % t-interval of the mean."] * bool(n.max() > 2)
+    if (n == 2).any(): spread.append(f"Thin: each trial{', where there are two' if n.nunique() > 1 else ''}.")
+    return " ".join([f"Mean over trials ({many}).", *spread])
 
 # %% ../nbs/deeper/figures.ipynb #a1c0f3b4
 def apart(
@@ -91,6 +93,19 @@ def name_ends(
         ax.text(1.02, low + (place - down)*(high - low), name, transform=ax.get_yaxis_transform(),
                 color=colour, va="center", fontsize="small")
 
+# %% ../nbs/deeper/figures.ipynb #d2a50001
+def _draw_spread(ax, c, frame, value, x, colour):
+    "The interval of a study's mean; of two trials both, since their interval is as wide as the page"
+    if c.n.max() == 2:
+        for _, trial in frame.dropna(subset=[value]).sort_values(x).groupby("seed"):
+            ax.plot(trial[x], trial[value], color=colour, lw=.6, alpha=.6)
+        return
+    low, high = c.low.astype(float), c.high.astype(float)
+    if "accuracy" in value or "ece" in value or value == "share":
+        low, high = low.clip(0, 1), high.clip(0, 1)  # of few trials it reaches beyond
+    at = c.index.get_level_values(x).astype(float)
+    ax.fill_between(at, low, high, color=colour, alpha=.2, lw=0)
+
 # %% ../nbs/deeper/figures.ipynb #a1c0f3b6
 def plot_curves(
     frame:pd.DataFrame, # as from `load`
@@ -110,10 +125,7 @@ def plot_curves(
         c = curves[study].sort_index()
         at, mean = c.index.get_level_values(x).astype(float), c["mean"].astype(float)
         ax.plot(at, mean, **look, ms=4, lw=1.4, markevery=.08 if len(c) > 15 else 1)
-        low, high = c.low.astype(float), c.high.astype(float)
-        if "accuracy" in value or "ece" in value or value == "share":
-            low, high = low.clip(0, 1), high.clip(0, 1)  # of two trials it reaches beyond
-        ax.fill_between(at, low, high, color=look["color"], alpha=.2, lw=0)
+        _draw_spread(ax, c, frame[frame.study == study], value, x, look["color"])
         ends.append((mean.iloc[-1], (labels or {}).get(study, study), look["color"]))
     if log: ax.set_xscale("log", base=2)
     ax.set(title=title, ylim=ylim)
