@@ -59,7 +59,8 @@ def caption(
     if n.max() == 1: return f"One trial{' each' if len(n) > 1 else ''} (n = 1), so no interval."
     many = f"n = {n.iloc[0]}" if n.nunique() == 1 else ", ".join(f"{s}: n = {k}" for s, k in n.items())
     spread = ["Shaded: 95 % t-interval of the mean."] * bool(n.max() > 2)
-    if (n == 2).any(): spread.append(f"Thin: each trial{', where there are two' if n.nunique() > 1 else ''}.")
+    where = ", where there are two" if n.nunique() > 1 else ""
+    if (n == 2).any(): spread.append(f"Thin: each trial{where}; two are too few for an interval.")
     return " ".join([f"Mean over trials ({many}).", *spread])
 
 # %% ../nbs/deeper/figures.ipynb #a1c0f3b4
