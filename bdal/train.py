@@ -21,16 +21,21 @@ __all__ = ['LARGE', 'AUGMENT', 'RECIPES', 'auto_dtype', 'even_batches', 'fit_thr
            'optimizer', 'finite_losses', 'fit', 'schedule']
 
 # %% ../nbs/01a_training.ipynb #676324c8
+def _bfloat16_is_fast():
+    "On x86-64: natively by AMX, or by AMD's AVX-512; Intel's AVX-512 alone is faster in float32"
+    if not getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)(): return False   # it is emulated
+    cpu = getattr(torch.cpu, "get_capabilities", dict)()   # an older torch does not tell
+    return cpu.get("amx_tile", True) or "Intel" not in cpu.get("cpu_name", "")
+
 def auto_dtype(
     device="cpu", # where to compute
-)->torch.dtype: # bfloat16 where the hardware multiplies it natively, else float32
+)->torch.dtype: # bfloat16 where the hardware multiplies it fast, else float32
     "The fast number format of a device"
     device = torch.device(device)
     if device.type == "cuda": return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     native = (device.type == "cpu" and torch.backends.mkldnn.is_available()
               and torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    if native and platform.machine().lower() in ("x86_64", "amd64"):   # there, mkldnn's bfloat16 may be emulated
-        native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)()
+    if native and platform.machine().lower() in ("x86_64", "amd64"): native = _bfloat16_is_fast()
     return torch.bfloat16 if native else torch.float32
 
 # %% ../nbs/01a_training.ipynb #60f684bb
