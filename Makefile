@@ -43,9 +43,17 @@ sync: setup  ## notebooks -> package and README.md, cleaned
 test: setup  ## everything that must hold: sync, types, every notebook, pytest
 	@$(BIN)/nbdev_clean; before="$$(git diff; git status --porcelain)"; $(MAKE) --no-print-directory sync; \
 	test "$$before" = "$$(git diff; git status --porcelain)" || { git --no-pager diff --stat; echo "notebooks, package and README.md were not in sync; they are now: look, and commit"; exit 1; }
-	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 3 --timing --do_print
+	$(MAKE) --no-print-directory -j 3 types notebooks guides
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true tests
+
+# Three at once; a guide takes two minutes, and would be the last.
+NBDEV_TEST = OMP_NUM_THREADS=1 $(BIN)/nbdev_test --timing --do_print
+types: setup
+	$(BIN)/mypy
+notebooks: setup
+	$(NBDEV_TEST) --n_workers 2 --skip_folder_re '^[_.]|^guides$$'
+guides: setup
+	$(NBDEV_TEST) --n_workers 1 --path nbs/guides
 
 test-long: setup  ## the tests that take many minutes: 60 kills, ten trials by three ways, lost workers
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --long -s tests/test_resume.py tests/test_sweep.py tests/test_experiments.py
@@ -97,4 +105,4 @@ execute: setup  ## run every notebook and save its outputs (NB=nbs/05_bald.ipynb
 	IPYTHONDIR=$(abspath runs/ipython) OMP_NUM_THREADS=2 $(BIN)/jupyter execute --inplace $(NB)
 	$(BIN)/nbdev_clean
 
-.PHONY: bench docs docs-serve docs-test help setup bald sync test test-long test-matrix records report lab execute
+.PHONY: bench docs docs-serve docs-test help setup bald sync types notebooks guides test test-long test-matrix records report lab execute
