@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from .acquisition import lookup
 from .results import NotMeasured, acquired, share_so_far, together
-from .evidence import (cost_ratio, evidence, gain, labels_needed, mean_along, pooled_spread, reaches,
+from .evidence import (cost_ratio, evidence, finds, gain, labels_needed, mean_along, pooled_spread,
+                           reaches,
                            rounds_taken, share_at_end, span, spread, steps_taken, value_at)
 
 # %% auto #0
@@ -27,7 +28,7 @@ _UNITS = dict(labels="labels", steps="steps", rounds="rounds", share="points", r
 class Claim:
     "One value exceeds another by more than a bound, within pairs of the same seed"
     name:str # in the file
-    family:str # claims that are corrected together: the step, "5", or "ours, 5"
+    family:str # the step, "5", or "ours, 5"; all steps are corrected together, and all of ours
     says:str # the verdict in words
     read_as:str # how we read it
     more:dict|float # the side that is larger if the claim holds: measure, study, arguments; or a number
@@ -35,7 +36,7 @@ class Claim:
     bound:float=0. # in `unit`
     note:str="" # added to `read_as`, with numbers of the outcome
     also:dict|None=None # arguments for a second look, of which only `note` speaks
-    pool:tuple=() # studies that differ from both sides in the method alone
+    pool:tuple=() # studies on the same data, with the same recipe
 
     @property
     def sides(self)->list: return [side for side in (self.more, self.than) if isinstance(side, dict)]
@@ -117,14 +118,15 @@ def range_of(
     claim:Claim,
     frames:dict, # study -> its rounds
 )->dict: # first, last (label counts); later_than, counts_as; those that apply
-    "The labels over which a claim is decided, where both sides have the same"
+    "The labels over which a claim is decided; of labels to a level only where the trials end too soon"
     sides = [tuple(side.get(k) for k in ("measure", "low", "high")) for side in claim.sides]
     if len(sides) < 2 or len(set(sides)) > 1 or sides[0][0] not in _ALONG: return {}
     measure, low, high = sides[0]
     frame = together(frames, *claim.studies)
     found = dict(zip(("first", "last"), span(frame, low, high)))
-    capped = reaches(frame, claim.sides[0]["level"])[1] if measure == "labels" else None
-    return {**found, **dict(zip(("later_than", "counts_as"), capped or ()))}
+    if measure != "labels": return found
+    capped = reaches(frame, claim.sides[0]["level"])[1]
+    return {**found, **dict(zip(("later_than", "counts_as"), capped))} if capped else {}
 
 # %% ../nbs/deeper/claims.ipynb #dad5cfcc
 def spread_of(
@@ -150,7 +152,7 @@ def spread_of(
 BUILT = "by construction"
 _WORDS = dict(above="supported", below="refuted", undecided="undecided")
 COLUMNS = ("step claim words read_as unit first last later_than counts_as more than also n mean low high "
-           "beyond p p_fdr test df answer verdict remark").split()
+           "beyond p p_fdr test df p_own finds answer verdict remark").split()
 
 def outcome(
     claim:Claim,
@@ -199,8 +201,10 @@ def judge(
         pooled = {c.name: spread_of(c, frames) for c in claims if c.name in tested}
         found = evidence({name: row["gap"] for name, row in tested.items()},
                          {name: row["beyond"] for name, row in tested.items()}, test, level, "fdr", pooled)
+        left = level*((found.answer != "undecided").sum() + 1)/len(found)   # for the next to be decided
         for name, row in found.iterrows():
-            rows[name].update(row.to_dict(), verdict=_WORDS[row.answer], remark=_remark(row, level))
+            rows[name].update(row.to_dict(), finds=finds(row, min(left, level)), verdict=_WORDS[row.answer],
+                              remark=_remark(row, level))
     return pd.DataFrame(rows.values(), columns=COLUMNS)
 
 # %% ../nbs/deeper/claims.ipynb #bab80b0d

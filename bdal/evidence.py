@@ -273,12 +273,14 @@ def _tested(d, bound, which, pooled):
     n = len(d)
     mean, low, high = mean_interval(d)
     p, df = TESTS[which](d - bound), n - 1
+    own = p
     if which == "t" and pooled and pooled[1] > df:
         which, (sd, df) = "pooled t", pooled
         half = stats.t.ppf(.975, df)*sd/n**.5
         low, high, p = mean - half, mean + half, 2*stats.t.sf(abs(mean - bound)/(sd/n**.5), df)
     if which == "sign-flip" and n > 16: which = "Wilcoxon"
-    return dict(n=n, mean=mean, low=low, high=high, beyond=bound, p=float(p), test=which, df=df)
+    return dict(n=n, mean=mean, low=low, high=high, beyond=bound, p=float(p), test=which, df=df,
+                p_own=float(own))
 
 # %% ../nbs/deeper/evidence.ipynb #b7a12f0e
 def evidence(
@@ -288,8 +290,8 @@ def evidence(
     level:float=0.05, # of significance, for the whole family
     correct:str="holm", # "holm": no false alarm; "fdr": few among the findings
     pooled:dict|None=None, # name -> as from `pooled_spread`, where it may be used
-)->pd.DataFrame: # a row a name: n, mean, low, high, beyond, p, p_holm (or p_fdr), test, df, answer
-    "Mean difference, 95 % interval, p, corrected p, and the answer: above, below or undecided"
+)->pd.DataFrame: # a row a name: n, mean, low, high, beyond, p, p_holm (or p_fdr), test, df, p_own, answer
+    "Mean difference, 95 % interval, p (`p_own`: not pooled), corrected p, and the answer: above, below or undecided"
     if test not in ("auto", *TESTS):
         raise ValueError(f"there is no test {test!r}; choose from auto, {', '.join(TESTS)}")
     if correct not in CORRECTIONS:
@@ -430,8 +432,10 @@ def spread(
     high:int|None=None, # label count
     value:str="test_accuracy", # column
 )->pd.Series: # indexed by seed, in the units of `value`
-    "Mean distance of each trial from its study's median curve: small where a study is steady"
-    return deviation(shared(frame), *span(frame, low, high), value)[study]
+    "Mean distance of a trial from its study's median curve, by common seeds: small where it is steady"
+    seeds = set.intersection(*frame.groupby("study").seed.agg(set))   # more trials, more distance
+    alike = shared(frame[frame.seed.isin(seeds)])
+    return deviation(alike, *span(alike, low, high), value)[study]
 
 # %% ../nbs/deeper/evidence.ipynb #6dbd8ac7
 def share_at_end(
@@ -511,10 +515,11 @@ def detectable(
 
 def finds(
     row, # of `evidence`, with n, mean and high
-)->float: # in the units of the difference
+    level:float=.05, # of significance, two-sided; with a correction, what is left for this row
+)->float: # in the units of the difference, from its bound
     "The true difference that this comparison finds four times in five, by the spread that its test used"
     n, df = row["n"], row["df"]
-    return (row["high"] - row["mean"])/stats.t.ppf(.975, df)*n**.5*detectable(n, df=df)
+    return (row["high"] - row["mean"])/stats.t.ppf(.975, df)*n**.5*detectable(n, level=level, df=df)
 
 # %% ../nbs/deeper/evidence.ipynb #d656296e
 def labels_saved(
@@ -523,14 +528,14 @@ def labels_saved(
     b:str, # the study that it is compared with
     levels=(.8, .9, .95), # test accuracies
     hold:int=1, # evaluations in a row at or above the level
-)->pd.DataFrame: # a row a level: pairs, pairs in which both get there, mean, low, high
+)->pd.DataFrame: # a row a level: pairs, both get there, mean, low, high; none, if not all do
     "Labels that `b` takes to an accuracy, minus those of `a`, with 95 % intervals over pairs"
     rows = {}
     for level in levels:
         to = labels_to(frame, level, hold)
         with np.errstate(invalid="ignore"): saved = differences(to, b, a)
-        both = saved[np.isfinite(saved)]
-        rows[level] = (len(saved), len(both), *(mean_interval(both) if len(both) > 1 else (np.nan,)*3))
+        both = np.isfinite(saved)   # the mean of those that arrive would not be that of all
+        rows[level] = (len(saved), both.sum(), *(mean_interval(saved) if both.all() else (np.nan,)*3))
     index = pd.Index(rows, name=f"labels saved by {a}")
     return pd.DataFrame(rows.values(), index, ["pairs", "both get there", "mean", "low", "high"])
 

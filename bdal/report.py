@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from .results import NotMeasured, axis, there, together
-from .evidence import (area, curve_table, differences, evidence, finds, labels_in_words, labels_quantiles,
-                           mean_interval, shared, share_at_end, span, steps_taken, value_at)
+from .evidence import (area, curve_table, differences, evidence, labels_in_words, labels_quantiles,
+                           mean_interval, pooled_spread, shared, share_at_end, span, steps_taken, value_at)
 from .figures import caption, headline, plot_curves, plot_train_and_test, save_figure
 from .figures import to_csv, to_markdown
 from .claims import BUILT, MEASURES, dirty_images, of_all, read_toml
@@ -129,17 +129,20 @@ def _reading(row, note):
     return "; ".join(parts)
 
 # %% ../nbs/deeper/report.ipynb #7074e6a2
-def _verdict(row, note):
+def _verdict(row, claim):
     "A claim as a row of texts"
     verdict = f"**{row['verdict']}{' (' + row['remark'] + ')' if row['remark'] else ''}**"
     if np.isnan(row["n"]): return [row["words"], row["read_as"], "", "", "", "", verdict]
     digits = _DIGITS.get(row["unit"], 1)
     values = " / ".join(f"{row[k]:.{digits}f}" for k in ("more", "than"))
     p = BUILT if row["test"] == BUILT else f"{row['p_fdr']:.2g}" + f" {row['test']}"*row["test"].endswith("t")
+    if row["test"] == "pooled t": p += f" (own {row['p_own']:.2g})"
     difference = f"{interval(row, form=f'+.{digits}f')} {row['unit']}"
-    if row["verdict"] == "undecided" and row["n"] > 1:
-        verdict += f"; {row['n']:.0f} pairs find {finds(row):.{digits}f} {row['unit']}"
-    return [row["words"], _reading(row, note), values, difference, int(row["n"]), p, verdict]
+    steady = claim.sides[0]["measure"] == "spread"   # which a t-test of few trials hardly ever decides
+    if row["verdict"] == "undecided" and row["n"] > 1 and not steady:
+        found, past = float(f"{row['finds']:.2g}"), " beyond the bound" if row["beyond"] else ""
+        verdict += f"; {row['n']:.0f} pairs find {found:g} {row['unit']}{past}"
+    return [row["words"], _reading(row, claim.note), values, difference, int(row["n"]), p, verdict]
 
 # %% ../nbs/deeper/report.ipynb #07b828ed
 def verdicts_in_words(
@@ -147,8 +150,8 @@ def verdicts_in_words(
     claims, # of Claim
 )->pd.DataFrame: # texts, a row a claim
     "The verdicts as a reader sees them"
-    notes = {c.name: c.note for c in claims}
-    rows = [_verdict(row, notes[row["claim"]]) for row in table.to_dict("records")]
+    by_name = {c.name: c for c in claims}
+    rows = [_verdict(row, by_name[row["claim"]]) for row in table.to_dict("records")]
     columns = ["the reference's verdict", "read as", "means", "difference [95 %]", "n", "p, corrected",
                "ours"]
     return pd.DataFrame(rows, columns=columns, index=pd.Index(table.step, name="step"))
@@ -428,6 +431,7 @@ def gains_short(
     value:str="test_accuracy", # column
     low:int|None=None, # label count, as in `span`
     answers:dict|None=None, # study -> answer, where another table has it; none: corrected within the line
+    pooled:bool=True, # may all studies of the line tell how far trials stray, as among the verdicts?
     **kwargs, # test and level, for `evidence`
 )->list: # of rows
     "Mean accuracy minus that of another study, within pairs, in points"
@@ -435,9 +439,11 @@ def gains_short(
     first, last = span(frame, low)
     means = 100 * area(shared(frame), first, last, value)
     gaps = {s: differences(means, s, base) for s in frame.study.unique() if s != base}
-    answers = answers or dict(evidence(gaps, **kwargs).answer)
-    return [dict(what=names[s], **estimate(gap), unit="points", digits=1, first=first, last=last,
-                 answer=answers.get(s, "")) for s, gap in gaps.items()]
+    stray = dict.fromkeys(gaps, pooled_spread(means)) if pooled else None
+    found = evidence(gaps, pooled=stray, **kwargs)
+    answers = answers or dict(found.answer)
+    return [dict(what=names[s], **row[["mean", "low", "high", "n"]], unit="points", digits=1, first=first,
+                 last=last, answer=answers.get(s, "")) for s, row in found.iterrows()]
 
 # %% ../nbs/deeper/report.ipynb #aefe621c
 def shares_short(
@@ -473,7 +479,7 @@ def mistakes_short(
     "Studies with mistakes minus another, in points"
     answer = mistakes(frames, *family, **kwargs).answer
     answers = {s: answer.get(f"{s} - {base}", "") for s in studies}
-    return gains_short(frames, studies, base, names, answers=answers, **kwargs)
+    return gains_short(frames, studies, base, names, answers=answers, pooled=False, **kwargs)
 
 # %% ../nbs/deeper/report.ipynb #e530d556
 def line(
@@ -610,5 +616,6 @@ def figure(
         raise FileNotFoundError(f"{name}.png is missing; run: make report")
     missing = [s for s in studies if s not in report.frames]
     note = f" Not measured yet: {', '.join(missing)}." if missing else ""
-    n = caption(together(report.frames, *there(report.frames, studies)), names)
+    shown = together(report.frames, *there(report.frames, studies))
+    n = caption(shown.dropna(subset=[kwargs.get("value", "seed")]), names)
     return f"![{shows}]({name}.png)\n\n*{shows[0].upper()}{shows[1:]}. {n}{note}*\n"
