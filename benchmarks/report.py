@@ -33,12 +33,14 @@ def arguments(about, runs=None, of=None):
 
 
 def machine():
-    "Processor, threads and versions; imported by the sides of a comparison, so nothing of bdal may stand above"
+    "Processor, its instructions, threads and versions; imported by the sides of a comparison, so nothing of bdal may stand above"
     import torch
 
     cpu = Path("/proc/cpuinfo")
     lines = cpu.read_text().splitlines() if cpu.exists() else []
     name = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.processor())
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+    name += f" ({torch.backends.cpu.get_cpu_capability()}, {'AMX' if amx else 'no AMX'})"
     return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}, Python {platform.python_version()}"
 
 
@@ -115,10 +117,11 @@ def trial(d):
                      f"{alone:.1f} seconds, and baal's {median(at.values()) / alone:.1f} times as long.")
     head = [f"20 to {t['n_final']:,} labels, K = 10, BALD, T = 20", f"a round, seconds (medians of {n})", "the trial, minutes",
             "test accuracy at the end"]
+    short = "" if t["n_final"] >= 1020 else f" `make bench` goes to 1,020 labels; this run ended at {t['n_final']:,}."
     return f"""## A whole trial
 
 One trial each, with the full pool, in one run: the sides take turns, round by round, on {threads(t['threads'])};
-baal's rounds are timed when the trials have come to its label counts.
+baal's rounds are timed when the trials have come to its label counts.{short}
 
 {table(head, *rows)}
 
