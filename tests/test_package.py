@@ -93,7 +93,7 @@ print({'torchvision', 'matplotlib', 'pandas', 'scipy', 'sklearn', 'joblib', 'dis
 def test_many_processes_unpack_at_once(installed, tmp_path):
     code = "from bdal.data import mnist; print(mnist().fingerprint)"
     env = {**os.environ, "BDAL_HOME": str(tmp_path), "PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"}
-    started = [subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    started = [subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     done = [p.communicate(timeout=200) for p in started]
     assert all(p.returncode == 0 for p in started), [err for _, err in done]
     assert len({out for out, _ in done}) == 1

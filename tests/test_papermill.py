@@ -55,14 +55,15 @@ def test_bad_parameters_end_before_training(parameters, cause, mnist_home, tmp_p
         ("K", "ten", "parameter K is 'ten', of type str; give int"),
     ],
 )
-def test_so_do_these(name, value, cause):
+def test_so_do_these(name, value, cause, tmp_path):
     "The same without papermill, whose kernel takes most of the time"
     [declared] = ["".join(c["source"]) for c in json.loads(NOTEBOOK.read_text())["cells"] if "parameters" in c["metadata"].get("tags", [])]
     space = {}
     exec(declared, space)
-    space[name] = value
+    space.update({name: value, "out": str(tmp_path / "trial.jsonl")})
     with pytest.raises((ValueError, TypeError), match=re.escape(cause)):
-        Experiment(check_parameters(space)).learner()
+        Experiment(check_parameters(space)).run()
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_small_trial_end_to_end(mnist_home, tmp_path):
