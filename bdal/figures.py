@@ -42,7 +42,7 @@ def looks(
         )
     own:dict = {}
     for study in studies: # a method has its own look, the first time it is there
-        i = _OWN.get(re.sub("^(dirty|augmented|repeated|one_copy|unbalanced)_", "", study))
+        i = _OWN.get(re.sub("^(dirty|augmented|repeated|one_copy|unbalanced|noisy)_", "", study))
         if i is not None and i not in own.values(): own[study] = i
     free = [i for i in range(len(COLOURS)) if i not in own.values()]
     if own: free.reverse() # beside methods, the looks that none of them owns come first
