@@ -284,22 +284,32 @@ def numbers(
     columns = ["number", "reference", "mean", "low", "high", "n", "waits"]
     return pd.DataFrame(rows, columns=columns).set_index("number")
 
+# %% ../nbs/deeper/report.ipynb #pub0
+def _in_words(side, frames):
+    "A number, or labels to a level, in words; and of how many trials"
+    if "level" not in side:
+        row = _ours(side, frames)
+        return row.get("waits") or interval(row, " %"), row.get("n", 0)
+    if side["study"] not in frames: return str(NotMeasured([side["study"]])), 0
+    table = labels_quantiles(frames[side["study"]], (side["level"],))
+    return labels_in_words(table.iloc[0]), frames[side["study"]].seed.nunique()
+
 def published(
     frames:dict, # study -> its rounds
     path, # of claims.toml
-)->pd.DataFrame: # a row a number: theirs, ours, n, source, differs; texts
-    "What others report for the same methods, and ours beside it"
-    def ours(side):
-        if "level" not in side:
-            row = _ours(side, frames)
-            return row.get("waits") or interval(row, " %"), row.get("n", 0)
-        if side["study"] not in frames: return str(NotMeasured([side["study"]])), 0
-        table = labels_quantiles(frames[side["study"]], (side["level"],))
-        return labels_in_words(table.iloc[0]), frames[side["study"]].seed.nunique()
-    rows = [(side["says"], side["theirs"], *ours(side), side["source"], side["differs"])
-            for side in read_toml(path)["published"].values()]
-    columns = ["number", "theirs", "ours", "n", "source", "differs"]
-    return pd.DataFrame(rows, columns=columns).set_index("number")
+    rounds:pd.DataFrame, # of others: source, study, seed, n_labelled, test_accuracy
+)->pd.DataFrame: # a row a number: theirs, of, ours, n, source, differs; texts, and numbers of trials
+    "What others report for the same methods, and ours beside it; by one measure if their rounds are known"
+    told = read_toml(path)
+    known = {source: dict(list(g.groupby("study"))) for source, g in rounds.groupby("source")}
+    def row(side):
+        source, theirs = told["source"][side["source"]], side.get("theirs", {})
+        text = isinstance(theirs, str)
+        number = (theirs, "") if text else _in_words({**side, **theirs}, known[side["source"]])
+        differs = "; ".join([source["differs"], *([side["differs"]] if "differs" in side else [])])
+        return side["says"], *number, *_in_words(side, frames), source["says"], differs
+    columns = ["number", "theirs", "of", "ours", "n", "source", "differs"]
+    return pd.DataFrame(map(row, told["published"].values()), columns=columns).set_index("number")
 
 # %% ../nbs/deeper/report.ipynb #fd4753dd
 def numbers_in_words(
