@@ -18,10 +18,10 @@ from .claims import BUILT, MEASURES, dirty_images, of_all, read_toml
 # %% auto #0
 __all__ = ['Report', 'as_read', 'paragraph', 'section', 'estimate', 'interval', 'verdicts_in_words', 'tally', 'overview',
            'overview_in_words', 'study_table', 'on_clean', 'levels', 'levels_in_words', 'costs', 'rounded',
-           'costs_in_words', 'numbers', 'published', 'numbers_in_words', 'dirty_parts', 'dirty_acquired',
-           'parts_in_words', 'mistakes', 'mistakes_in_words', 'values_short', 'medians_short', 'gains_short',
-           'shares_short', 'steps_short', 'mistakes_short', 'line', 'short_in_words', 'curves', 'early_and_late',
-           'panels', 'train_and_test', 'figure']
+           'costs_in_words', 'numbers', 'published', 'published_sources', 'numbers_in_words', 'dirty_parts',
+           'dirty_acquired', 'parts_in_words', 'mistakes', 'mistakes_in_words', 'values_short', 'medians_short',
+           'gains_short', 'shares_short', 'steps_short', 'mistakes_short', 'line', 'short_in_words', 'curves',
+           'early_and_late', 'panels', 'train_and_test', 'figure']
 
 # %% ../nbs/deeper/report.ipynb #ccd8dab1
 class Report:
@@ -298,18 +298,24 @@ def published(
     frames:dict, # study -> its rounds
     path, # of claims.toml
     rounds:pd.DataFrame, # of others: source, study, seed, n_labelled, test_accuracy
-)->pd.DataFrame: # a row a number: theirs, of, ours, n, source, differs; texts, and numbers of trials
+)->pd.DataFrame: # a row a number: theirs, of, ours, n, source, besides; texts, and numbers of trials
     "What others report for the same methods, and ours beside it; by one measure if their rounds are known"
     told = read_toml(path)
     known = {source: dict(list(g.groupby("study"))) for source, g in rounds.groupby("source")}
     def row(side):
-        source, theirs = told["source"][side["source"]], side.get("theirs", {})
+        theirs, source = side.get("theirs", {}), told["source"][side["source"]]["says"]
         text = isinstance(theirs, str)
         number = (theirs, "") if text else _in_words({**side, **theirs}, known[side["source"]])
-        differs = "; ".join([source["differs"], *([side["differs"]] if "differs" in side else [])])
-        return side["says"], *number, *_in_words(side, frames), source["says"], differs
-    columns = ["number", "theirs", "of", "ours", "n", "source", "differs"]
+        return side["says"], *number, *_in_words(side, frames), source, side.get("differs", "")
+    columns = ["number", "theirs", "of", "ours", "n", "source", "besides"]
     return pd.DataFrame(map(row, told["published"].values()), columns=columns).set_index("number")
+
+def published_sources(
+    path, # of claims.toml
+)->str: # a line a source
+    "Where the published numbers are from, and what was done otherwise there"
+    told = read_toml(path)["source"].values()
+    return "\n".join(f"- {s['says']} ({s['where']}): {s['differs']}." for s in told)
 
 # %% ../nbs/deeper/report.ipynb #fd4753dd
 def numbers_in_words(
