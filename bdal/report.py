@@ -289,6 +289,7 @@ def _in_words(side, frames):
     "A number, or labels to a level, in words; and of how many trials"
     if "level" not in side:
         row = _ours(side, frames)
+        if row.get("n") == 2: row |= dict(low=np.nan)   # two trials are too few for an interval
         return row.get("waits") or interval(row, " %"), row.get("n", 0)
     if side["study"] not in frames: return str(NotMeasured([side["study"]])), 0
     table = labels_quantiles(frames[side["study"]], (side["level"],))
@@ -302,13 +303,19 @@ def published(
     "What others report for the same methods, and ours beside it; by one measure if their rounds are known"
     told = read_toml(path)
     known = {source: dict(list(g.groupby("study"))) for source, g in rounds.groupby("source")}
+    def upto(study, those): # the labels that ours come to
+        return those[those.n_labelled <= frames[study].n_labelled.max()] if study in frames else those
     def row(side):
         theirs, source = side.get("theirs", {}), told["source"][side["source"]]["says"]
-        text = isinstance(theirs, str)
-        number = (theirs, "") if text else _in_words({**side, **theirs}, known[side["source"]])
+        if isinstance(theirs, str): number = theirs, ""
+        else:
+            there = {**side, **theirs}
+            those = upto(side["study"], known[side["source"]][there["study"]])
+            number = _in_words(there, {there["study"]: those})
         return side["says"], *number, *_in_words(side, frames), source, side.get("differs", "")
     columns = ["number", "theirs", "of", "ours", "n", "source", "besides"]
-    return pd.DataFrame(map(row, told["published"].values()), columns=columns).set_index("number")
+    beside = [row(side) for side in told["published"].values() if not side.get("alone")]
+    return pd.DataFrame(beside, columns=columns).set_index("number")
 
 def published_sources(
     path, # of claims.toml
