@@ -338,7 +338,8 @@ def gaps(
     trials = len(frame.groupby(["study", "seed"]))
     family = {f"at {n}": differences(v, a, b) for n, v in values.items() if len(v) == trials}
     family[f"{low} to {high}"] = differences(area(frame, low, high, value), a, b)
-    table = evidence({name: 100*d for name, d in family.items()}).drop(columns="beyond")
+    table = evidence({name: 100*d for name, d in family.items()})
+    table = table.drop(columns=["beyond", "df", "p_own"])   # one bound, and nothing is pooled
     return table.rename_axis(f"{a} - {b}, labels")
 
 # %% ../nbs/deeper/evidence.ipynb #5a7b4982

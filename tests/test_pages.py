@@ -1,5 +1,6 @@
 "Pages that are made of the committed records hold the numbers that the records give: a new record makes them old, and `make report` new."
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -7,26 +8,69 @@ from conftest import ROOT
 from execnb.shell import CaptureShell
 
 PAGES = ["guides/read_a_curve", "deeper/results", "deeper/claims"]
+STEPS = ["01c_setup", "03a_random", "03b_scaling", "04_margin", "05_bald", "06_top_k", "07_dirty_mnist", "08_batches", "deeper/mistakes"]
 
 
 def said(outputs):
-    "The values that cells end in, but for figures and addresses"
-    texts = ["".join(o["data"].get("text/plain", "")) for o in outputs if o["output_type"] == "execute_result"]
-    return [t for t in texts if "<" not in t]
+    "The values that cells show, but for figures and addresses"
+    shown = [o for o in outputs if o["output_type"] in ("execute_result", "display_data")]
+    return [t for o in shown if "<" not in (t := "".join(o["data"].get("text/plain", "")))]
+
+
+def code_cells(path):
+    "Source and stored outputs of each code cell, and whether it stands below the heading of the studies"
+    below = False
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            yield source, cell["outputs"], below
+        below |= cell["cell_type"] == "markdown" and bool(re.match("## The stud(y|ies)\n", source))
+
+
+@pytest.fixture
+def shell_of(monkeypatch):
+    "A shell that runs a page where it lies, quickly"
+    monkeypatch.setenv("IN_TEST", "1")
+
+    def shell(path):
+        monkeypatch.chdir(path.parent)
+        return CaptureShell(path.parent)
+
+    return shell
+
+
+def run(shell, source):
+    with pd.option_context("display.max_columns", 20, "display.width", 80):   # as in a notebook; a terminal has others
+        return said(shell.run(source))
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_says_what_the_records_say(page, monkeypatch):
-    path = ROOT / "nbs" / f"{page}.ipynb"
-    monkeypatch.chdir(path.parent)
-    monkeypatch.setenv("IN_TEST", "1")
-    shell, compared = CaptureShell(path.parent), 0
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-        if cell["cell_type"] != "code" or "nbdev_export()" in "".join(cell["source"]):
+def test_a_page_says_what_the_records_say(page, shell_of):
+    path, compared = ROOT / "nbs" / f"{page}.ipynb", 0
+    shell = shell_of(path)
+    for source, stored, _ in code_cells(path):
+        if "nbdev_export()" in source:
             continue
-        with pd.option_context("display.max_columns", 20, "display.width", 80):   # as in a notebook; a terminal has others
-            now, stored = said(shell.run("".join(cell["source"]))), said(cell["outputs"])
-        assert not shell.exc, (page, "".join(cell["source"]))
-        assert now == stored, f"{page} is old; run: make report"
+        now = run(shell, source)
+        assert not shell.exc, (page, source)
+        assert now == said(stored), f"{page} is old; run: make report"
         compared += len(now)
     assert compared > 5
+
+
+@pytest.mark.parametrize("page", STEPS)
+def test_an_experiment_says_what_the_records_say(page, shell_of):
+    "Below the heading of the studies; what needs the trial above it is not run: the notebook's own test runs it"
+    path, compared = ROOT / "nbs" / f"{page}.ipynb", 0
+    shell = shell_of(path)
+    for k, (source, stored, below) in enumerate(code_cells(path)):
+        if k > 2 and not below:   # the first three import, and give parameters
+            continue
+        now = run(shell, source)
+        if below and isinstance(shell.exc, NameError):
+            continue
+        assert not shell.exc, (page, source, shell.exc)
+        if below:
+            assert now == said(stored), f"{page} is old; run: make execute NB=nbs/{page}.ipynb"
+            compared += len(now)
+    assert compared > 1
