@@ -127,7 +127,7 @@ class Protocol:
     lr:float|None = None # largest learning rate
     weight_decay:float|None = None # of AdamW
     augment:str|None = None # name in `AUGMENT`: training images changed a little at random
-    dtype: str = "auto"  # arithmetic of training, measuring and scoring: "float32", "bfloat16", or "auto", the device's fast one
+    dtype: str = "auto"  # arithmetic of training, measuring and scoring: "float32", "bfloat16", or "auto", the device's fast one if the inputs survive it
     race:float|None = None # share of the pool that a glance leaves to be scored, see `race`; none: all of it
     posterior:str = "dropout" # where the T networks come from: "dropout", "ensemble 5" or "laplace"
     if TYPE_CHECKING:   # a method that is told below
@@ -337,18 +337,18 @@ def take_step(net, x, classes, protocol, dtype):
 # %% ../nbs/03_steps.ipynb #d8ab6472
 def rehearse(
     net_of_seed, # function seed -> module
-    x:torch.Tensor, # two inputs, [2, ...]
+    x:torch.Tensor, # inputs, from two, [n, ...]
     classes:int, # C
     protocol:Protocol, # of the trial
     device="cpu", # where to compute
 )->tuple: # `signature` of the weights; and the arithmetic: of "auto", float32 where the fast one fails
     "One step of training, and samples: what would fail late fails now"
+    fast, x = DTYPES[protocol.dtype] or auto_dtype(device, x), x[:2]   # two are enough for a step
     net = new_net(net_of_seed, protocol.seed, 0, device)
     begun = signature(net)
     with undisturbed(), seeded(0, "rehearsal"): net(x.to(device))   # lazy weights are drawn
     with seeded(0, "rehearsal"): check_augment(protocol.augment, x)
     make_consistent(net)
-    fast = DTYPES[protocol.dtype] or auto_dtype(device)
     last = fast if DTYPES[protocol.dtype] else torch.float32
     for dtype in (fast, last):
         try: take_step(net, x, classes, protocol, dtype); return begun, dtype
@@ -569,7 +569,7 @@ class Learner:
         warn_if_large(x=few, test=self.test and self.test.x[:1000])
         self.device, self.net_of_seed = as_device(device), net or partial(default_net, C, self.protocol.p, shape)
         example = check_net(self.net_of_seed, few[::-(-len(few)//8)], C, self.protocol, self.device)
-        begun, self.fast = rehearse(self.net_of_seed, few[:2], C, self.protocol, self.device)
+        begun, self.fast = rehearse(self.net_of_seed, few, C, self.protocol, self.device)
         self.trained, self.earlier = Trained(), Trained() # networks of this round and of the last
         self.kappas, self.progress = dict[int, float](), Progress() # agreement, a round
         self.row, self.scores_N = dict[str, Any](), torch.tensor([]) # the open question, and its scores

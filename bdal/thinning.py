@@ -13,11 +13,11 @@ from torch import nn
 import torch.nn.functional as F
 from torch.nn.utils.parametrize import is_parametrized
 from .model import ConsistentDropout, ConsistentDropout2d, laid_out, pass_once, sampling
-from .train import using_threads
+from .train import survives, using_threads
 
 # %% auto #0
-__all__ = ['POINTWISE', 'POOLING', 'NORMS', 'HOMOGENEOUS', 'kept', 'thin', 'survives', 'thins_all', 'computes',
-           'thinned_log_probs', 'cannot_thin']
+__all__ = ['POINTWISE', 'POOLING', 'NORMS', 'HOMOGENEOUS', 'kept', 'thin', 'thins_all', 'computes', 'thinned_log_probs',
+           'cannot_thin']
 
 # %% ../nbs/deeper/thinning.ipynb #ad399db1
 def _patches(a, kernel, step, top, rows, width):
@@ -310,16 +310,6 @@ def thin(
     return front, steps
 
 # %% ../nbs/deeper/thinning.ipynb #db95c2a8
-def survives(
-    x:torch.Tensor, # inputs, [n, ...]
-    dtype:torch.dtype, # to which they would be rounded
-)->bool: # whole numbers: exactly; else: is the rounding small beside the spread of each feature, 2 % at most?
-    "May inputs be rounded?"
-    x = torch.as_tensor(x).float().flatten(1)
-    if x.equal(x.round()): return x.to(dtype).float().equal(x)
-    error, spread = (x.to(dtype).float() - x).square().mean(0).sqrt(), x.std(0, correction=0)
-    return bool((error <= .02*spread + 1e-6).all())
-
 def thins_all(
     net:nn.Module, # to be thinned
 )->bool: # no: a layer runs as it is, and may do anything

@@ -17,8 +17,19 @@ from .data import as_labels, seeded, stream, undisturbed
 from .model import as_logits, check_module, evaluating, laid_out
 
 # %% auto #0
-__all__ = ['LARGE', 'AUGMENT', 'RECIPES', 'auto_dtype', 'even_batches', 'fit_threads', 'using_threads', 'affine', 'elastic',
-           'optimizer', 'finite_losses', 'fit', 'schedule']
+__all__ = ['LARGE', 'AUGMENT', 'RECIPES', 'survives', 'auto_dtype', 'even_batches', 'fit_threads', 'using_threads', 'affine',
+           'elastic', 'optimizer', 'finite_losses', 'fit', 'schedule']
+
+# %% ../nbs/01a_training.ipynb #9dc3e414
+def survives(
+    x:torch.Tensor, # inputs, [n, ...]
+    dtype:torch.dtype, # to which they would be rounded
+)->bool: # whole numbers: exactly; else: is the rounding small beside the spread of each feature, 2 % at most?
+    "May inputs be rounded?"
+    x = torch.as_tensor(x).float().flatten(1)
+    if x.equal(x.round()): return x.to(dtype).float().equal(x)
+    error, spread = (x.to(dtype).float() - x).square().mean(0).sqrt(), x.std(0, correction=0)
+    return bool((error <= .02*spread + 1e-6).all())
 
 # %% ../nbs/01a_training.ipynb #676324c8
 def _bfloat16_is_fast():
@@ -29,10 +40,14 @@ def _bfloat16_is_fast():
 
 def auto_dtype(
     device="cpu", # where to compute
-)->torch.dtype: # bfloat16 where the hardware multiplies it fast, else float32
+    x=None, # inputs that are not to be changed by it, [n, ...]; none: any
+)->torch.dtype: # bfloat16 where the hardware multiplies it fast, and `x` survives it; else float32
     "The fast number format of a device"
     device = torch.device(device)
-    if device.type == "cuda": return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    if x is not None and not survives(x, torch.bfloat16): return torch.float32
+    if device.type == "cuda":   # NVIDIA's multiply it since compute capability 8.0; before, it is emulated
+        native = torch.version.hip or torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.bfloat16 if native else torch.float32
     native = (device.type == "cpu" and torch.backends.mkldnn.is_available()
               and torch.ops.mkldnn._is_mkldnn_bf16_supported())
     if native and platform.machine().lower() in ("x86_64", "amd64"): native = _bfloat16_is_fast()
@@ -246,7 +261,7 @@ def fit(
     lr:float=3e-3, # largest learning rate
     weight_decay:float=1e-2, # of AdamW (Loshchilov & Hutter 2019)
     one_cycle:bool=True, # one up and down of the rate, or constant?
-    dtype:torch.dtype|None=None, # of the arithmetic; none: `auto_dtype`
+    dtype:torch.dtype|None=None, # of the arithmetic; none: `auto_dtype` of the device and the inputs
     augment=None, # function x -> x on each mini-batch, such as `elastic`
     progress=None, # a bar? none: on a terminal only; or a function of the steps done and of all steps
     each_epoch=None, # called as each_epoch(epoch, net) after each, from 1
@@ -254,7 +269,7 @@ def fit(
     "Train a classifier by cross-entropy"
     y = _check_fit(net, x, y, epochs, steps, batch, lr, weight_decay, dtype, augment)
     device, per_epoch = next(net.parameters()).device, -(-len(x) // batch)
-    dtype, total = dtype or auto_dtype(device), steps or (epochs or 0)*per_epoch
+    dtype, total = dtype or auto_dtype(device, x[:1000]), steps or (epochs or 0)*per_epoch
     layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
     threads = fit_threads(net, x, batch)
     net.train().to(**layout)

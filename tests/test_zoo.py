@@ -18,7 +18,7 @@ from bdal.data import stream
 from bdal.model import bayesian_cnn
 from bdal.posteriors import features
 from bdal.predict import mc_log_probs
-from bdal.steps import Protocol, check_net, new_net, rehearse
+from bdal.steps import Learner, Protocol, check_net, new_net, rehearse
 from bdal.train import fit
 
 T, C, N = 4, 3, 5
@@ -756,3 +756,24 @@ class Wide(nn.Module):
 def test_what_makes_no_network_of_a_seed(net):
     with pytest.raises(ValueError, match="makes no network of a seed.*lambda seed"):
         check_net(net, TABLE, C, Protocol(score="bald", T=T))
+
+
+@pytest.mark.parametrize("posterior", ["dropout", "ensemble 2"])
+def test_what_bfloat16_would_round_away_is_learnt(posterior, monkeypatch):
+    "Lengths of 20 mm, give or take a hundredth: in bfloat16 all of them are 20"
+    monkeypatch.setattr("bdal.train._bfloat16_is_fast", lambda: True)
+    x = 20 + .01*torch.randn(300, 8, generator=stream(0, "lengths"))
+    y = (x[:, 0] > 20).long()
+
+    def make(seed):
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.BatchNorm1d(8), nn.Linear(8, 32), nn.ReLU(), nn.Dropout(.2), nn.Linear(32, 2))
+
+    idx = torch.arange(100)
+    how = dict(net=make, score="random", start=(idx, y[idx]), test=(x[100:], y[100:]), posterior=posterior)
+    learner = Learner(x, schedule="steps 100", T=4, **how)
+    learner.ask()
+    assert learner.record.header["arithmetic"] == "float32" and learner.row["test_accuracy"] > .85
+    one, same = make(0), make(0)
+    losses = fit(one, x[:100], y[:100], steps=3), fit(same, x[:100], y[:100], steps=3, dtype=torch.float32)
+    assert losses[0].equal(losses[1])
