@@ -1,4 +1,4 @@
-"Everything is read from settings.ini; change it there."
+"Who, what and which versions are read from settings.ini; change it there."
 from configparser import ConfigParser
 from pathlib import Path
 from setuptools import find_packages, setup
@@ -19,8 +19,8 @@ setup(
     url=cfg["git_url"],
     keywords=cfg["keywords"],
     license="Apache-2.0",
-    classifiers=["Development Status :: 3 - Alpha", "Intended Audience :: Science/Research",
-                 "Natural Language :: English", "Programming Language :: Python :: 3"],
+    classifiers=["Development Status :: 3 - Alpha", f"Intended Audience :: {cfg['audience']}",
+                 f"Natural Language :: {cfg['language']}", "Programming Language :: Python :: 3"],
     packages=find_packages(include=["bdal", "bdal.*"]),
     package_data={"bdal": ["_mnist/*.xz", "py.typed", "figures.mplstyle", "label.js"]},
     python_requires=">=" + cfg["min_python"],

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from .acquisition import lookup
 from .results import NotMeasured, acquired, share_so_far, together
-from .evidence import (cost_ratio, evidence, finds, gain, labels_needed, mean_along, pooled_spread,
-                           reaches,
+from .evidence import (cost_ratio, evidence, false_discoveries, finds, gain, labels_needed,
+                           mean_along, pooled_spread, reaches,
                            rounds_taken, share_at_end, span, spread, steps_taken, value_at)
 
 # %% auto #0
@@ -177,10 +177,11 @@ def _counted(row):
     return dict(n=len(row["gap"]), mean=gap[0], low=gap[0], high=gap[0], test=BUILT,
                 verdict="supported" if gap[0] > row["beyond"] else "refuted")
 
-def _remark(row, level):
-    "What must be said of a verdict on few trials"
+def _remark(row, level, own):
+    "What must be said of a verdict: few trials, or one that the pairs alone would leave undecided"
     if row.test == "sign-flip" and row.n <= 16 and 2/2**row.n >= level: return "too few trials for the test"
-    return "preliminary" if row.n < 5 else ""
+    pooled = row.test == "pooled t" and row.answer != "undecided" and own >= level
+    return ", ".join(["preliminary"]*(row.n < 5) + ["by the pooled spread only"]*pooled)
 
 # %% ../nbs/deeper/claims.ipynb #9d23ecdc
 def judge(
@@ -202,9 +203,9 @@ def judge(
         found = evidence({name: row["gap"] for name, row in tested.items()},
                          {name: row["beyond"] for name, row in tested.items()}, test, level, "fdr", pooled)
         left = level*((found.answer != "undecided").sum() + 1)/len(found)   # for the next to be decided
-        for name, row in found.iterrows():
+        for (name, row), own in zip(found.iterrows(), false_discoveries(found.p_own)):
             rows[name].update(row.to_dict(), finds=finds(row, min(left, level)), verdict=_WORDS[row.answer],
-                              remark=_remark(row, level))
+                              remark=_remark(row, level, own))
     return pd.DataFrame(rows.values(), columns=COLUMNS)
 
 # %% ../nbs/deeper/claims.ipynb #bab80b0d

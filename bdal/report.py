@@ -453,7 +453,7 @@ def gains_short(
     names:dict, # study -> its name
     value:str="test_accuracy", # column
     low:int|None=None, # label count, as in `span`
-    answers:dict|None=None, # study -> answer, where another table has it; none: corrected within the line
+    answers:dict|None=None, # study -> answer, where another table has it; else corrected within the line
     pooled:bool=True, # may all studies of the line tell how far trials stray, as among the verdicts?
     **kwargs, # test and level, for `evidence`
 )->list: # of rows
@@ -464,7 +464,7 @@ def gains_short(
     gaps = {s: differences(means, s, base) for s in frame.study.unique() if s != base}
     stray = dict.fromkeys(gaps, pooled_spread(means)) if pooled else None
     found = evidence(gaps, pooled=stray, **kwargs)
-    answers = answers or dict(found.answer)
+    answers = {**found.answer, **(answers or {})}
     return [dict(what=names[s], **row[["mean", "low", "high", "n"]], unit="points", digits=1, first=first,
                  last=last, answer=answers.get(s, "")) for s, row in found.iterrows()]
 

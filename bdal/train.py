@@ -253,7 +253,7 @@ def _with_bar(batches, total):
 def fit(
     net:nn.Module, # trained in place
     x:torch.Tensor, # inputs, [n, ...]
-    y:torch.Tensor, # labels, int64 [n]
+    y:torch.Tensor, # labels, int64 [n]; or shares of classes, float [n, C]
     epochs:int|None=None, # passes over the inputs; or
     steps:int|None=None, # mini-batches
     seed:int=0, # of the order and the masks
@@ -282,7 +282,7 @@ def fit(
         for step, idx in enumerate(batches, 1):
             x_B = _changed(augment, x[idx]) if augment else x[idx]
             # no cache: within an autocast of yours, it would keep the weights of the first step
-            with torch.autocast(device.type, dtype, dtype != torch.float32, cache_enabled=False):
+            with torch.autocast(device.type, dtype, dtype.itemsize < 4, cache_enabled=False):
                 loss = F.cross_entropy(_logits(net, x_B, layout, step == 1, y), y[idx])
             opt.zero_grad(); loss.backward(); opt.step()
             if rate: rate.step()
