@@ -67,7 +67,7 @@ records: setup  ## run the studies of nbs/studies.toml: STUDIES (all) and TRIALS
 
 # From the committed records alone; the same records give the same bytes. The experiments' own pages (03a to 07, mistakes) run a trial too:
 # make execute NB="nbs/04_margin.ipynb".
-FROM_RECORDS = nbs/09_report.ipynb nbs/index.ipynb nbs/08_batches.ipynb nbs/guides/read_a_curve.ipynb nbs/guides/gallery.ipynb \
+FROM_RECORDS = nbs/09_report.ipynb nbs/index.ipynb nbs/08_batches.ipynb nbs/guides/read_a_curve.ipynb nbs/guides/gallery.ipynb nbs/guides/many_trials.ipynb \
 	$(patsubst %,nbs/deeper/%.ipynb,results evidence figures claims report calibration first_labels)
 report: setup  ## results/REPORT.md, tables, figures and every page that is made of the records (some minutes)
 	$(MAKE) --no-print-directory execute sync NB="$(FROM_RECORDS)"

@@ -1,5 +1,6 @@
 "What the experiment notebooks share: one set of parameters, any data and network, the records that are there."
 import json
+import re
 import shutil
 from dataclasses import fields
 
@@ -45,6 +46,22 @@ def declared(source):
     "name -> (type, meaning)"
     lines = [line.split("  # ") for line in source.splitlines()]
     return {line.split(":")[0]: (line.split(":")[1].split("=")[0].strip(), meaning) for line, meaning in lines}
+
+
+@pytest.mark.parametrize("name", (*ASKING, "08_batches", "guides/own_study"))
+def test_what_a_page_says_of_parameters_is_so(name):
+    "The stored list of parameters is today's, and the studies end at the labels that the page says"
+    from bdal.study import Parameters
+    from bdal.sweep import load_studies
+
+    page = json.loads((ROOT / "nbs" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    stored = ["".join(o.get("data", {}).get("text/plain", "")) for c in page for o in c.get("outputs", [])]
+    for text in (t for t in stored if t.startswith("Experiment(")):
+        assert re.findall(r"(\w+)=", text) == [f.name for f in fields(Parameters)], f"{name} is old; run: make execute NB=nbs/{name}.ipynb"
+    prose = " ".join("".join(c["source"]) for c in page if c["cell_type"] == "markdown")
+    ends = {s.parameters["n_final"] for s in load_studies(ROOT / "nbs" / "studies.toml").values() if s.notebook == ROOT / "nbs" / f"{name}.ipynb"}
+    for said in re.findall(r"ha(?:s|ve) ([\d,]+) labels at (?:its|their) end", prose):
+        assert int(said.replace(",", "")) in ends, (said, ends)
 
 
 @pytest.mark.parametrize("name", ASKING)
