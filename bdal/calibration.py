@@ -7,32 +7,52 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from functools import partial
-from pathlib import Path
+from typing import Any
 import pandas as pd
 import torch
 
+from .acquisition import lookup
 from .data import Data, Pool, derive_seed
 from .predict import evaluate
-from .record import Record
-from .steps import Protocol, as_device, default_net, train_posterior
+from .record import Record, all_hosts, unlike
+from .steps import DTYPES, Protocol, as_device, as_whole, check_net, default_net
+from .steps import net_as_told, new_net, signature, train_posterior
 
 # %% auto #0
 __all__ = ['network_at', 'measures_at']
 
 # %% ../nbs/deeper/calibration.ipynb #09fb22fa
-def _round_with(record, n_labelled):
-    "The round with so many labels, and the protocol of the trial"
-    if not record.header: raise ValueError(f"{record.path} holds no trial; give the record of one")
-    if record.protocol != 2:
-        raise ValueError(f"{record.path} is of protocol {record.protocol}, this version of 2; "
+def _round_with(record, images, n_labelled):
+    "The round with so many labels, the protocol of the trial without its questions, and the arithmetic"
+    for name, o, kind in (("record", record, Record), ("images", images, Data)):
+        if not isinstance(o, kind): raise TypeError(f"{name} is {o!r:.60}; give a {kind.__name__}")
+    n, counts = as_whole("n_labelled", n_labelled, 0), [row.get("n_labelled") for row in record.rounds]
+    path, config = record.path or "the record", (record.header or {}).get("config", {})
+    if counts and record.protocol != 2:
+        raise ValueError(f"{path} is of protocol {record.protocol}, this version of 2; "
                          f"use bdal {record.header['versions']['bdal']}")
-    counts = [row["n_labelled"] for row in record.rounds]
-    if n_labelled not in counts:
-        raise ValueError(f"{record.path} has no round with {n_labelled} labels; "
-                         f"choose from {', '.join(map(str, counts))}")
-    config = record.header["config"]
-    how = {f.name: config[f.name] for f in fields(Protocol) if f.name in config}
-    return counts.index(n_labelled), Protocol(**how)
+    names = {f.name for f in fields(Protocol)}
+    if not counts or not names | {"fingerprint", "classes", "net"} <= {*config}:
+        raise ValueError(f"{path} holds no round of a trial that asks for labels, or its header is not "
+                         "whole; give the whole record of one")
+    if n not in counts:
+        raise ValueError(f"{path} has no round with {n} labels; choose from {', '.join(map(str, counts))}")
+    how = {k: config[k] for k in names - {"score", "selector", "race"}}
+    r = counts.index(n)
+    said = all_hosts(record.header, record.rounds[:r + 1])["arithmetic"][-1]
+    return r, Protocol("random", **how), lookup(DTYPES, said, "arithmetic")
+
+# %% ../nbs/deeper/calibration.ipynb #c0a51e7d
+def _check_same(record, net, pool, protocol, device):
+    "Is this the network of the trial? Found out as a `Learner` does"
+    there, here = record.header["config"]["net"], dict[str, Any](net="bayesian_cnn")
+    if net is not None:
+        few = pool.inputs(torch.arange(min(1000, len(pool.x))))
+        example = check_net(net, few[::-(-len(few)//8)], pool.classes, protocol, device)
+        here = net_as_told(net, example, signature(new_net(net, protocol.seed, 0, device)), there)
+    for what, (one, other) in unlike({"net": there, **record.header.get("began", {})}, here).items():
+        raise ValueError(f"{record.path or 'the record'} is of another network: {what} is {one!r} there, "
+                         f"{other!r} here; give net=, the function that made the trial's")
 
 # %% ../nbs/deeper/calibration.ipynb #b50bf4cd
 def network_at(
@@ -40,22 +60,20 @@ def network_at(
     images:Data, # that the trial was about
     n_labelled:int, # labels that it had then, start set included
     net:Callable|None=None, # of the trial: function seed -> module; default: `bayesian_cnn`
-)->torch.nn.Module: # trained; an `Ensemble` or `Laplace`, where that was the posterior
+)->torch.nn.Module: # trained on the default device; an `Ensemble` or `Laplace`, where that was the posterior
     "The network of one round, trained again; on the same kind of machine it is the same to the bit"
-    r, protocol = _round_with(record, n_labelled)
-    config = record.header["config"]
+    r, protocol, dtype = _round_with(record, images, n_labelled)
+    path, config, device = record.path or "the record", record.header["config"], as_device(None)
     if any("event" in line for line in record.lines):
-        raise ValueError(f"{record.path} holds answers of a person, who may have corrected some; "
+        raise ValueError(f"{path} holds answers of a person, who may have corrected some; "
                          "give the record of a trial")
     if images.fingerprint != config["fingerprint"]:
-        raise ValueError(f"{record.path} is about {config['data']}, and these are other images; give those")
-    if net is None and config["net"] != "bayesian_cnn":
-        raise ValueError(f"{record.path} trained {config['net']}; give net=, the function that makes it")
-    idx, labels = (torch.tensor(known[:n_labelled]) for known in record.known)
-    pool = Pool(images.x, (idx, labels), config["classes"], copy=False)
+        raise ValueError(f"{path} is about {config['data']}, and these are other images; give those")
+    known = record.replay(record.started, len(images.x), r).known
+    pool = Pool(images.x, (list(known), list(known.values())), config["classes"], copy=False)
+    _check_same(record, net, pool, protocol, device)
     net_of_seed = net or partial(default_net, pool.classes, protocol.p, tuple(images.x.shape[1:]))
-    dtype = getattr(torch, record.hosts["arithmetic"][-1])
-    return train_posterior(net_of_seed, pool, protocol, r, as_device(None), dtype)
+    return train_posterior(net_of_seed, pool, protocol, r, device, dtype)
 
 # %% ../nbs/deeper/calibration.ipynb #7e5d909b
 def measures_at(
@@ -67,9 +85,9 @@ def measures_at(
     "ECE (Guo et al. 2017) and Brier score of a trial's networks on the test set, beside accuracy and NLL"
     rows = []
     for n in counts:
-        r, protocol = _round_with(record, n)
-        trained = network_at(record, images, n, net)
-        dtype, seed = getattr(torch, record.hosts["arithmetic"][-1]), derive_seed(protocol.seed, "masks", r)
+        r, protocol, dtype = _round_with(record, images, n)
+        if not len(images.x_test): raise ValueError("images has no test set; give data with one")
+        trained, seed = network_at(record, images, n, net), derive_seed(protocol.seed, "masks", r)
         found = asdict(evaluate(trained, images.x_test, images.y_test, protocol.T, seed, dtype=dtype))
         rows.append(dict(n_labelled=n, **{k: v for k, v in found.items() if k != "per_sample"}))
     return pd.DataFrame(rows)

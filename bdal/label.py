@@ -23,7 +23,7 @@ from .data import Data, as_names, derive_seed, write_whole
 from .pictures import as_text, picture
 from .predict import mc_log_probs, mean_log_probs
 from .record import Record, lock_file
-from .steps import Learner
+from .steps import Learner, as_whole
 
 # %% auto #0
 __all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'OTHER', 'Session', 'brightest', 'Handler', 'Server', 'serve', 'Labeller',
@@ -40,6 +40,8 @@ class Session:
         classes=None, # names of the classes; default: their numbers
         by:str|None=None, # who labels; default: the name of the account
         ahead:int|None=None, # pictures left of a question when the next is begun; default: a third, 3 at most
+        notes:str="", # what a person should know of the pictures
+        seen=None, # by the network, as of `seen_by`; none: not a folder's pictures
     ):
         self.learner, self.files, self.by = learner, files, by
         if files is not None and len(files) != len(learner.pool.x):
@@ -53,7 +55,7 @@ class Session:
         self.guesses = dict[int, int]()                   # index -> what the network expects
         self.thread:Any = None
         self.error, self.picture = "", lru_cache(32)(self._picture)
-        self.notes = "" # what a person should know of the pictures
+        self.notes, self.seen = notes, seen or {}
         self.ask()
 
     if TYPE_CHECKING:   # its methods are told below
@@ -238,7 +240,11 @@ def export(self:Session,
         raise RuntimeError(f"labels of {n} classes are known, and a network learns from two; label some more")
     with self.learner.record.lock:
         if self.learner.row and self.learner.waiting(): self.learner.tell()
-    return self.learner.export(folder, self.files, self.names)
+    made, trunk = ["from bdal.data import Data"], self.seen.get("trunk")
+    read = f"Data.from_folder(folder, side={self.seen.get('side', 224)}, labelled=False)"
+    if trunk: made += ["from bdal.features import features"]
+    made += [f"x = features({read}, {trunk!r}).x" if trunk else f"x = {read}.x"]
+    return self.learner.export(folder, self.files, self.names, made if self.seen else ())
 
 # %% ../nbs/deeper/label.ipynb #1abe0014
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>bdal: label</title>
@@ -376,18 +382,28 @@ def small_head(
                          nn.Linear(128, classes))
 
 # %% ../nbs/deeper/label.ipynb #1abe0102
-OTHER = ("the pictures of {folder} are not those that {path} was begun with. Put the folder back as it was, "
-         "and give the same --side and --features; or begin anew, by --record and another name. "
+OTHER = ("the pictures of {folder} are not those that {path} was begun with. Put the folder back as it was"
+         "{also}; or begin anew, by --record and another name. "
          "The labels stay where they are") # said of a folder that cannot be gone on with
 
 def seen_by(
-    side:int, # pixels of the square that the network sees
-    trunk, # or whose features it reads
-    config:dict, # of the record that goes on; empty: it begins
-)->dict: # for the record
-    "What the network sees; a record of old does not say its side"
-    if trunk is not None: return dict(trunk=trunk)
-    return dict(side=side) if not config or "side" in config else {}
+    path, # of the record
+    config:dict, # that it has; empty: it begins
+    side=None, # as given, pixels of the square that the network sees; default: the record's, or 64
+    trunk=None, # as given, whose features it reads; default: the record's, or pixels
+)->dict: # side or trunk
+    "What the network sees; a record keeps to what it was begun with"
+    if "side" in config: as_whole(f"the side in {path}", config["side"], 16)
+    had = dict(trunk=None) | config if config else {}
+    for k, given, flag in (("trunk", trunk, "--features"), ("side", side, "--side")):
+        if given is None or k not in had or given == had[k]: continue
+        was = f"without {flag}" if had[k] is None else f"with {flag} {had[k]}"
+        raise ValueError(f"{path} was begun {was}, and {given} is given; leave {flag} out, or begin another "
+                         "record, by --record and another name. The labels stay where they are")
+    if not (trunk := trunk or had.get("trunk")):
+        return dict(side=as_whole("side", had.get("side", 64) if side is None else side, 16))
+    if side is not None: raise ValueError(f"side is {side}, and --features sees 224 pixels; leave --side out")
+    return dict(trunk=trunk)
 
 def read_folder(
     folder, # with pictures
@@ -423,8 +439,11 @@ def begin_again(
     os.replace(new, path)
     come, left = len({*files} - {*said.files}), len({*said.files} - {*files})
     less = f", {left} are gone" if left else ""
+    was, side = (o.header["config"].get("side") for o in (there, learner.record))
+    also = "" if was == side else (f"\nIt does not say its side, and {side} pixels are taken. Was it "
+                                   "another? Label nothing, put it back under its old name, and give --side")
     return (f"{come} pictures are new{less}; what you said of the others is kept. "
-            f"The record of the folder as it was: {kept.resolve()}")
+            f"The record of the folder as it was: {kept.resolve()}{also}")
 
 # %% ../nbs/deeper/label.ipynb #1abe0019
 def session_of(
@@ -441,8 +460,9 @@ def session_of(
     path = Path(record or at.resolve().with_name(f"{at.resolve().name}.labels.jsonl"))
     there = Record(path if path.exists() else None)
     config, old = (there.header or {}).get("config", {}), there.answers if there.header else None
-    trunk, side = trunk or config.get("trunk"), config.get("side", 64) if side is None else side
-    data, notes = read_folder(folder, side if trunk is None else 224)
+    seen = seen_by(path, config, side, trunk)
+    trunk, silent = seen.get("trunk"), config and not {*seen} & {*config}   # an old one does not say its side
+    data, notes = read_folder(folder, seen.get("side", 224))
     files = [as_text(f.relative_to(at)) for f in data.files]
     names = config.get("class_names") or list(classes or ())
     if grown := old is not None and old.files not in ([], files): names = names + old.names
@@ -451,7 +471,7 @@ def session_of(
     as_names(names)   # none twice
     x = data.x if trunk is None else features(data, trunk).x
     print_of = dict(data=data.name, fingerprint=data.fingerprint, class_names=names)
-    print_of |= seen_by(side, trunk, config)
+    if grown or not silent: print_of |= seen
     net = None if trunk is None else partial(small_head, x.shape[1], len(names))
     if len(x) < 2: raise ValueError(f"{folder} has one picture to read; give a folder with two or more")
     how:dict = dict(score="bald", K=min(6, len(x) - 1), T=20) | protocol
@@ -460,13 +480,12 @@ def session_of(
     try: learner = make(record=path)
     except ValueError as e:
         if grown or config.get("fingerprint") in (None, data.fingerprint): raise
-        raise ValueError(OTHER.format(folder=folder, path=path)) from e
+        also = ", or give the --side that it was begun with, which it does not say" if silent else ""
+        raise ValueError(OTHER.format(folder=folder, path=path, also=also)) from e
     learner.name_files(files)
     for name in classes or ():   # a class that is new today
         if name not in names + learner.answers.names: learner.add_class(name, by=by)
-    session = Session(learner, data.files, names, by)
-    session.notes = notes
-    return session
+    return Session(learner, data.files, names, by, notes=notes, seen=seen)
 
 # %% ../nbs/deeper/label.ipynb #1abe0020
 def in_words(
@@ -491,8 +510,8 @@ def main(args=None):
     parser.add_argument("--classes", nargs="+", help="names; tomorrow they are known")
     parser.add_argument("--record", help="where labels are kept (default: beside the folder)")
     parser.add_argument("--port", type=int, default=0, help="of the page (default: any that is free)")
-    parser.add_argument("--side", type=int, help="pixels of the square that the network sees (default: 64; "
-                        "tomorrow it is known)")
+    parser.add_argument("--side", type=int, help="pixels of the square that the network sees, from 16 "
+                        "(default: 64; tomorrow it is known)")
     parser.add_argument("--features", action="store_const", const="mobilenet_v2", help="for photographs: learn "
                         "from what a network trained on a million of them sees (tomorrow it is known)")
     parser.add_argument("--by", help="who labels (default: the name of the account)")

@@ -105,12 +105,12 @@ def measure(
     y = _check_measured(log_probs, y)
     if not isinstance(bins, Integral) or bins < 1:
         raise ValueError(f"bins is {bins!r}; give a whole number from 1")
-    probs = log_probs.exp()
+    probs = log_probs.double().exp()
     confidence, predicted = probs.max(-1)
-    right = (predicted == y).float()
+    right = (predicted == y).double()
     bin = (confidence * bins).long().clamp_max(bins - 1)
-    gap = torch.zeros(bins, dtype=probs.dtype).index_add(0, bin, confidence - right.to(probs.dtype))
-    return dict(accuracy=right.double().mean().item(), nll=F.nll_loss(log_probs.double(), y).item(),
+    gap = torch.zeros(bins, dtype=probs.dtype).index_add(0, bin, confidence - right)
+    return dict(accuracy=right.mean().item(), nll=F.nll_loss(log_probs.double(), y).item(),
                 ece=(gap.abs().sum() / len(y)).item(),
                 brier=(probs - F.one_hot(y, probs.shape[-1])).square().sum(-1).mean().item())
 

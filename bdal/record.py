@@ -456,11 +456,35 @@ def begun(self:Record)->tuple: # indices and labels, lists; empty: not known
 
 # %% ../nbs/deeper/record.ipynb #9ae4b174
 @patch(as_prop=True)
-def answers(self:Record)->Answers: # the start set, and all that was told
-    "What was said, read line by line"
+def started(self:Record)->Answers: # the start set
+    "What was said before the first question"
     config = self.header["config"]
     start = [config.get(k, []) for k in ("start_indices", "start_labels")]
-    answers = Answers(start, config.get("classes", 0))
+    return Answers(start, config.get("classes", 0))
+
+@patch
+def replay(self:Record,
+    answers:Answers, # what was taken so far
+    N:int, # images in the full set
+    r:int|None=None, # round before which to stop; default: all lines
+)->Answers: # the same
+    "Take the lines that follow, each checked"
+    for line in self.lines[answers.taken:]:
+        try:
+            answers.check(line, N)
+            if "event" not in line and line["round"] == r: break
+            answers.take(line)
+        except (ValueError, IndexError, KeyError) as e:
+            self.close()
+            raise ValueError(f"{self.path or 'the record'} is damaged in round {line.get('round')} ({e}); "
+                             "move it away, or cut it before that line") from e
+    return answers
+
+# %% ../nbs/deeper/record.ipynb #9ae4b175
+@patch(as_prop=True)
+def answers(self:Record)->Answers: # the start set, and all that was told
+    "What was said, read line by line"
+    answers = self.started
     try:
         for line in self.lines: answers.take(line)
     except (IndexError, KeyError) as e:

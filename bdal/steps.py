@@ -28,11 +28,11 @@ from .posteriors import Ensemble, Laplace, as_posterior, check_laplace, last_lin
 from .acquisition import SCORES, SELECTORS, Batch, lookup, needs, provide
 from .scoring import can_race, choose, counted
 from .answers import SKIPPED, Answers, Said
-from .record import FORMAT, PROTOCOL, Record, as_path, header, last_accuracy, trial_in_words
+from .record import FORMAT, PROTOCOL, Record, all_hosts, as_path, header, last_accuracy, trial_in_words
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['DTYPES', 'TARGETS', 'GO_ON', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'no_network', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'needs_disagreement', 'same_net', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_load', 'check_heads']
+__all__ = ['DTYPES', 'TARGETS', 'GO_ON', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'no_network', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'needs_disagreement', 'same_net', 'net_as_told', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_make', 'how_to_load', 'check_heads']
 
 # %% ../nbs/03_steps.ipynb #e2a9c4d7
 DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
@@ -455,9 +455,20 @@ def same_net(
             f"the network is {there!r} in the record. Name and number of parameters are the same here; "
             "its layers print themselves otherwise, as after a change of torch. It goes on; "
             "give another record if they are other layers",
-            stacklevel=5,
+            stacklevel=6,
         )
     return there
+
+def net_as_told(
+    net_of_seed, # function seed -> module
+    net:nn.Module, # one of these, as `check_net` gives it
+    begun:float, # `signature` of its initial weights
+    there:str|None=None, # what the record says of it
+)->dict: # net; and weights, where it is one's own
+    "What a record says of the network"
+    if isinstance(net_of_seed, partial) and net_of_seed.func is default_net: return dict(net="bayesian_cnn")
+    name = getattr(net_of_seed, "__qualname__", type(net_of_seed).__name__)
+    return dict(net=same_net(there, net, f"{name}, {net_in_words(net)}"), weights=begun)
 
 # %% ../nbs/03_steps.ipynb #1f6e3b90
 class HeldOut(NamedTuple):
@@ -602,16 +613,7 @@ def warn_if_large(**some): # name -> inputs, or nothing
 @patch
 def _replay(self:Learner):
     "Learn what is on record, and not yet known"
-    answers, N = self.answers.copy(), len(self.pool.x)
-    for line in self.record.lines[answers.taken:]:
-        try:
-            answers.check(line, N)
-            answers.take(line)
-        except (ValueError, IndexError, KeyError) as e:
-            self.record.close()
-            raise ValueError(f"{self.record.path} is damaged in round {line.get('round')} ({e}); "
-                             "move it away, or cut it before that line") from e
-    self._know(answers)
+    self._know(self.record.replay(self.answers.copy(), len(self.pool.x)))
 
 # %% ../nbs/03_steps.ipynb #f71d5c3e
 @patch
@@ -663,21 +665,18 @@ def _header(self:Learner, net, data, begun):
             f"data is {data!r:.60}; give dict(data=name, fingerprint=...), no choice of the trial"
         )
     pool, test = self.pool, self.test and fingerprint(self.test.x, self.test.y, *self.test.parts.values())
-    ours = isinstance(self.net_of_seed, partial) and self.net_of_seed.func is default_net
-    name = getattr(self.net_of_seed, "__qualname__", type(self.net_of_seed).__name__)
+    there = (self.record.header or {}).get("config", {}).get("net")
+    began:dict = net_as_told(self.net_of_seed, net, begun, there)
     config = {
         **asdict(p),
         **(data or dict(data="pool", fingerprint=fingerprint(pool.x), test=test)),
         "classes": self.begun_with,
         "start_indices": pool.labelled.tolist(),
         "start_labels": pool.labels.tolist(),
-        "net": "bayesian_cnn" if ours else f"{name}, {net_in_words(net)}",
+        "net": began.pop("net"),
     }
-    there = (self.record.header or {}).get("config", {}).get("net")
-    if not ours: config["net"] = same_net(there, net, config["net"])
     if self.targets is not None: config["targets"] = fingerprint(self.targets)
     threads = fit_threads(net, pool.inputs([0]*p.batch), p.batch)
-    began = {} if ours else dict(weights=begun)
     if self.test: began["test_parts"] = {name: fingerprint(idx) for name, idx in self.test.parts.items()}
     return {**header(config, self.device, self.dtype, threads), **({"began": began} if began else {})}
 
@@ -686,6 +685,13 @@ def _header(self:Learner, net, data, begun):
 def dtype(self:Learner)->torch.dtype:
     "The arithmetic of training, measuring and scoring"
     return DTYPES[self.protocol.dtype] or self.fast
+
+@patch
+def _dtype_at(self:Learner, r):
+    "The arithmetic in which round r was computed; where it is not on record, that of now"
+    rounds = self.record.rounds
+    said = all_hosts(self.record.header, rounds[:r + 1])["arithmetic"][-1] if r < len(rounds) else None
+    return DTYPES.get(str(said)) or self.dtype
 
 # %% ../nbs/03_steps.ipynb #e9b26a14
 def train_net(
@@ -737,7 +743,7 @@ def _train(self:Learner, pool, r):
     net_of_seed, begun = self.net_of_seed, time.perf_counter()
     if pool.classes > self.begun_with:
         net_of_seed = partial(grown, net_of_seed, self.begun_with, pool.classes)
-    net = train_posterior(net_of_seed, pool, self.protocol, r, self.device, self.dtype,
+    net = train_posterior(net_of_seed, pool, self.protocol, r, self.device, self._dtype_at(r),
                           self.progress.counting("training"))
     return Trained(r, net, since(begun))
 
@@ -1227,20 +1233,16 @@ def _votes(self:Learner, trained):
     "What a network says of a part of the full set, the same in all rounds: classes, int64 [n]"
     p, N = self.protocol, len(self.pool.x)
     some = torch.randperm(N, generator=stream(p.seed, "agreement"))[:1000].sort().values
-    masks = derive_seed(p.seed, "masks", trained.round)
-    log_probs = mc_log_probs(trained.net, self.pool.inputs(some), p.T, masks, dtype=self.dtype)
+    masks, dtype = derive_seed(p.seed, "masks", trained.round), self._dtype_at(trained.round)
+    log_probs = mc_log_probs(trained.net, self.pool.inputs(some), p.T, masks, dtype=dtype)
     return mean_log_probs(log_probs).argmax(-1)
 
 @patch
 def _last(self:Learner, r):
     "The network of round r once more, from what the record says was known then"
     if self.earlier.round != r:
-        config, pool = self.record.header["config"], copy.copy(self.pool)
-        answers = Answers((config["start_indices"], config["start_labels"]), self.begun_with)
-        for line in self.record.lines:
-            if "event" not in line and line["round"] == r: break
-            answers.take(line)
-        said, C = answers.at_question
+        pool = copy.copy(self.pool)
+        said, C = self.record.replay(self.record.started, len(pool.x), r).at_question
         pool.hold({i: s.label for i, s in said.items() if s.label != SKIPPED}, C)
         self.earlier = self._train(pool, r)
     return self.earlier
@@ -1319,16 +1321,27 @@ A classifier with {C} classes ({classes}), made with bdal {version} by Bayesian 
 - `labels.csv`: {n} labels that a person gave: file, label, round, when (UTC), by whom
 - `predictions.csv`: of all {N} inputs, the mean probabilities of {T} sampled networks, their
   predictive entropy and mutual information, nat; `state` says which were labelled or skipped
-- `weights.pt`: the network's weights, {net}
+- `weights.pt`: the network's weights, {net}; it reads inputs [B, {shape}]
 
 How it was made: {trial}. Trained on {n_net} labels; accuracy on record: {accuracy}. {stop}
 
-To load the weights, `make` is the function that made networks for the learner:
+To load the weights{where}:
 
     {load}
 
 The labelled inputs were chosen, not drawn at random: shares of classes in `labels.csv` are not those of all inputs.
 """
+
+# %% ../nbs/deeper/answers.ipynb #a0b1c3db
+def how_to_make(net_of_seed):
+    "The lines that make a function of ours, seed -> network; none: it is one's own"
+    if not isinstance(f := net_of_seed, partial): return []
+    if f.func is default_net and len(f.args) == 3: f = partial(bayesian_cnn, *f.args[:2], in_shape=f.args[2])
+    name, module = (str(getattr(f.func, k, "")) for k in ("__qualname__", "__module__"))
+    plain = all(isinstance(a, (int, float, tuple)) for a in (*f.args, *f.keywords.values()))
+    if not plain or not module.startswith("bdal."): return []
+    call = ", ".join([name, *map(repr, f.args), *(f"{k}={v!r}" for k, v in f.keywords.items())])
+    return ["from functools import partial", f"from {module} import {name}", f"make = partial({call})"]
 
 def how_to_load(posterior, begun, outputs):
     "The lines that load a learner's network, which may have more outputs than it began with"
@@ -1354,11 +1367,13 @@ def check_heads(name, given):
         twice = next(text for text in texts if texts.count(text) > 1)
         raise ValueError(f"{name} has {twice!r} twice; give each a name of its own")
 
+# %% ../nbs/deeper/answers.ipynb #a0b1c3da
 @patch
 def export(self:Learner,
     folder, # to write into; it is made
     files=None, # name of each input, [N]; default: its index
     classes=None, # names of the classes; default: their numbers
+    made=(), # lines of Python that make the inputs, for the README
 )->Path: # the folder
     "labels.csv, predictions.csv, weights.pt and README.md, which says what they are and how to load them"
     with self.record.lock: self._catch_up()
@@ -1369,12 +1384,16 @@ def export(self:Learner,
     names = list(map(str, range(self.begun_with) if classes is None else classes))[:C]
     names += [name or str(C) for name in self.answers.names[len(names) - self.begun_with:]]
     if len(names) != C: raise ValueError(f"{len(names)} names and {C} classes; give one name a class")
+    make, net = how_to_make(self.net_of_seed), self.record.header["config"]["net"]
+    where = f", where `make` is `{net.partition(', ')[0]}`, the function that made networks for the learner"
     load = how_to_load(self.protocol.posterior, self.begun_with, self.pool.classes)
     said = dict(C=C, classes=", ".join(names), version=self.record.header["versions"]["bdal"], N=N,
                 n=len(self.answers.known), T=self.protocol.T,
                 trial=trial_in_words(self.record.header["config"]),
-                net=self.record.header["config"]["net"], accuracy=last_accuracy(self.record.rounds),
-                load=load, stop=self.when_to_stop(), n_net=len(self.pool.labelled))
+                net=net, shape=str([*self.pool.inputs([0]).shape[1:]])[1:-1],
+                accuracy=last_accuracy(self.record.rounds), where="" if make else where,
+                load="\n    ".join([*make, load, *made]), stop=self.when_to_stop(),
+                n_net=len(self.pool.labelled))
     write_whole(folder/"predictions.csv", as_csv(self.predictions_table(files, names)))
     write_whole(folder/"labels.csv", as_csv(self.labels_table(files, names)))
     torch.save(self.net.state_dict(), file := io.BytesIO())
