@@ -181,7 +181,7 @@ def _remark(row, level, own):
     "What must be said of a verdict: few trials, or one that the pairs alone would leave undecided"
     if row.test == "sign-flip" and row.n <= 16 and 2/2**row.n >= level: return "too few trials for the test"
     pooled = row.test == "pooled t" and row.answer != "undecided" and own >= level
-    return ", ".join(["preliminary"]*(row.n < 5) + ["by the pooled spread only"]*pooled)
+    return ", ".join(["preliminary"]*(row.n < 5) + ["by the pooled spread only"]*bool(pooled))
 
 # %% ../nbs/deeper/claims.ipynb #9d23ecdc
 def judge(

@@ -40,8 +40,6 @@ class Session:
         classes=None, # names of the classes; default: their numbers
         by:str|None=None, # who labels; default: the name of the account
         ahead:int|None=None, # pictures left of a question when the next is begun; default: a third, 3 at most
-        notes:str="", # what a person should know of the pictures
-        seen=None, # by the network, as of `seen_by`; none: not a folder's pictures
     ):
         self.learner, self.files, self.by = learner, files, by
         if files is not None and len(files) != len(learner.pool.x):
@@ -55,7 +53,8 @@ class Session:
         self.guesses = dict[int, int]()                   # index -> what the network expects
         self.thread:Any = None
         self.error, self.picture = "", lru_cache(32)(self._picture)
-        self.notes, self.seen = notes, seen or {}
+        self.notes = "" # what a person should know of the pictures
+        self.seen = dict[str, Any]() # by the network, as of `seen_by`; empty: not a folder's pictures
         self.ask()
 
     if TYPE_CHECKING:   # its methods are told below
@@ -413,6 +412,7 @@ def read_folder(
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", UserWarning)
         data = Data.from_folder(folder, side=side, labelled=False)
+    if len(data) < 2: raise ValueError(f"{folder} has one picture to read; give a folder with two or more")
     return data, "\n".join(str(w.message) for w in said if w.category is UserWarning)
 
 # %% ../nbs/deeper/label.ipynb #1abe0101
@@ -460,8 +460,7 @@ def session_of(
     path = Path(record or at.resolve().with_name(f"{at.resolve().name}.labels.jsonl"))
     there = Record(path if path.exists() else None)
     config, old = (there.header or {}).get("config", {}), there.answers if there.header else None
-    seen = seen_by(path, config, side, trunk)
-    trunk, silent = seen.get("trunk"), config and not {*seen} & {*config}   # an old one does not say its side
+    trunk = (seen := seen_by(path, config, side, trunk)).get("trunk")
     data, notes = read_folder(folder, seen.get("side", 224))
     files = [as_text(f.relative_to(at)) for f in data.files]
     names = config.get("class_names") or list(classes or ())
@@ -470,22 +469,23 @@ def session_of(
         raise ValueError(f"classes named: {len(names)}; name two or more, as in --classes cat dog")
     as_names(names)   # none twice
     x = data.x if trunk is None else features(data, trunk).x
-    print_of = dict(data=data.name, fingerprint=data.fingerprint, class_names=names)
-    if grown or not silent: print_of |= seen
+    told = grown or not config or {*seen} & {*config}   # an old record does not say its side
+    print_of = dict(data=data.name, fingerprint=data.fingerprint, class_names=names) | (seen if told else {})
     net = None if trunk is None else partial(small_head, x.shape[1], len(names))
-    if len(x) < 2: raise ValueError(f"{folder} has one picture to read; give a folder with two or more")
     how:dict = dict(score="bald", K=min(6, len(x) - 1), T=20) | protocol
     make = partial(Learner, x, classes=len(names), data=print_of, net=net, **how)
     if grown: notes = "\n".join([begin_again(there, files, make), notes]).strip()
     try: learner = make(record=path)
     except ValueError as e:
         if grown or config.get("fingerprint") in (None, data.fingerprint): raise
-        also = ", or give the --side that it was begun with, which it does not say" if silent else ""
+        also = "" if told else ", or give the --side that it was begun with, which it does not say"
         raise ValueError(OTHER.format(folder=folder, path=path, also=also)) from e
     learner.name_files(files)
     for name in classes or ():   # a class that is new today
         if name not in names + learner.answers.names: learner.add_class(name, by=by)
-    return Session(learner, data.files, names, by, notes=notes, seen=seen)
+    session = Session(learner, data.files, names, by)
+    session.notes, session.seen = notes, seen
+    return session
 
 # %% ../nbs/deeper/label.ipynb #1abe0020
 def in_words(

@@ -1384,16 +1384,15 @@ def export(self:Learner,
     names = list(map(str, range(self.begun_with) if classes is None else classes))[:C]
     names += [name or str(C) for name in self.answers.names[len(names) - self.begun_with:]]
     if len(names) != C: raise ValueError(f"{len(names)} names and {C} classes; give one name a class")
-    make, net = how_to_make(self.net_of_seed), self.record.header["config"]["net"]
-    where = f", where `make` is `{net.partition(', ')[0]}`, the function that made networks for the learner"
+    make, config = how_to_make(self.net_of_seed), self.record.header["config"]
+    name = config["net"].partition(",")[0]
+    where = "" if make else f", where `make` is `{name}`, the function that made networks for the learner"
     load = how_to_load(self.protocol.posterior, self.begun_with, self.pool.classes)
     said = dict(C=C, classes=", ".join(names), version=self.record.header["versions"]["bdal"], N=N,
-                n=len(self.answers.known), T=self.protocol.T,
-                trial=trial_in_words(self.record.header["config"]),
-                net=net, shape=str([*self.pool.inputs([0]).shape[1:]])[1:-1],
-                accuracy=last_accuracy(self.record.rounds), where="" if make else where,
-                load="\n    ".join([*make, load, *made]), stop=self.when_to_stop(),
-                n_net=len(self.pool.labelled))
+                n=len(self.answers.known), T=self.protocol.T, trial=trial_in_words(config),
+                net=config["net"], shape=str([*self.pool.inputs([0]).shape[1:]])[1:-1], where=where,
+                accuracy=last_accuracy(self.record.rounds), load="\n    ".join([*make, load, *made]),
+                stop=self.when_to_stop(), n_net=len(self.pool.labelled))
     write_whole(folder/"predictions.csv", as_csv(self.predictions_table(files, names)))
     write_whole(folder/"labels.csv", as_csv(self.labels_table(files, names)))
     torch.save(self.net.state_dict(), file := io.BytesIO())

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import types
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -21,8 +22,10 @@ import torch
 from conftest import ROOT
 from PIL import Image
 
-from bdal.data import Data
+import bdal.label as label
+from bdal.data import Data, derive_seed
 from bdal.label import KEYS, LIMIT, Session, main, serve, session_of
+from bdal.predict import mc_log_probs, mean_log_probs
 from bdal.record import Record
 from bdal.steps import Learner
 
@@ -163,6 +166,98 @@ def test_a_folder_that_grows(scans, tmp_path):
     assert path.read_bytes() == kept and sorted(p.name for p in tmp_path.iterdir()) == ["out", "scans", "scans.labels.before-1.jsonl", "scans.labels.jsonl"]
 
 
+@pytest.fixture
+def some(scans, tmp_path):
+    "A folder of 12 pictures, and a 13th that is not in it yet"
+    folder, later = tmp_path / "some", sorted(scans.iterdir())[12]
+    folder.mkdir()
+    for f in sorted(scans.iterdir())[:12]: shutil.copy(f, folder)
+    return folder, later
+
+
+@pytest.fixture
+def eyes(monkeypatch):
+    "In place of a network that was trained on photographs: the mean of each colour"
+    monkeypatch.setattr(label, "features", lambda data, trunk: replace(data, x=data.x.mean((2, 3))))
+
+
+def few_labels(session, n=4):
+    for i in range(n): session.learner.label([i], [truth(session, i)], by="Ada")
+    return said_of(session)
+
+
+def said_of(session):
+    "What was said, by the pictures' names; the session is over"
+    session.wait(); session.learner.record.close()
+    return {session.files[i].name: s._replace(round=None) for i, s in session.learner.answers.said.items()}
+
+
+@pytest.mark.parametrize("began, other, words", [
+    (dict(side=np.int64(16)), dict(side=32), "begun with --side 16, and 32 is given; leave --side out, or begin another record"),
+    (dict(side=16), dict(trunk="mobilenet_v2"), "begun without --features, and mobilenet_v2 is given; leave --features out"),
+    (dict(trunk="mobilenet_v2"), dict(side=32), "--features sees 224 pixels; leave --side out"),
+    (dict(trunk="mobilenet_v2"), dict(trunk="resnet18"), "begun with --features mobilenet_v2, and resnet18 is given"),
+])
+def test_a_record_keeps_to_what_its_network_sees(some, eyes, began, other, words):
+    "Another side, or features, are refused: where the folder is the same, and where it has grown"
+    (folder, later), path = some, some[0].with_name("some.labels.jsonl")
+    few_labels(session_of(folder, ["red", "blue"], **began, **HOW))
+    before = path.read_bytes()
+    for grown in (False, True):
+        if grown: shutil.copy(later, folder)
+        with pytest.raises(ValueError, match=words): session_of(folder, **other, **HOW)
+        assert path.read_bytes() == before and not [*folder.parent.glob("*before*")]
+    assert len(said_of(again := session_of(folder, **HOW))) == 4 and again.seen == began
+    for side in ("16", None, 8, [16]):
+        path.write_text(json.dumps(dict(header := Record(path).header, config=header["config"] | dict(side=side))) + "\n")
+        with pytest.raises(ValueError, match="the side in .*some.labels.jsonl is .*; give a whole number from 16"): session_of(folder, **HOW)
+        path.write_bytes(before)
+
+
+@pytest.mark.parametrize("side, taken", [(32, 32), (None, 64)])
+def test_an_old_record_that_does_not_say_its_side(some, side, taken):
+    "It goes on by the side that it was begun with; when the folder grows, the new record says its own"
+    (folder, later), path = some, some[0].with_name("some.labels.jsonl")
+    few_labels(session_of(folder, ["red", "blue"], side=32, **HOW))
+    first, *rest = path.read_text().splitlines()
+    header = json.loads(first)
+    del header["config"]["side"]
+    path.write_text("\n".join([json.dumps(header), *rest]) + "\n")
+    told = said_of(session_of(folder, side=32, **HOW))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="or give the --side that it was begun with, which it does not say"): session_of(folder, side=16, **HOW)
+    assert path.read_bytes() == before
+    shutil.copy(later, folder)
+    grown = session_of(folder, side=side, **HOW)
+    assert said_of(grown) == told and f"It does not say its side, and {taken} pixels are taken" in grown.notes
+    assert path.with_name("some.labels.before-1.jsonl").read_bytes() == before
+    tomorrow = session_of(folder, **HOW)
+    assert said_of(tomorrow) == told and not tomorrow.notes and Record(path).header["config"]["side"] == taken
+
+
+@pytest.mark.parametrize("sees", [dict(side=16), dict(trunk="mobilenet_v2")])
+@pytest.mark.parametrize("fox", [False, True])
+def test_a_network_is_loaded_by_its_card_alone(some, eyes, sees, fox, tmp_path, monkeypatch):
+    "The lines, as they are printed, make the network and its inputs; both together say what predictions.csv says"
+    folder, _ = some
+    session = session_of(folder, ["red", "blue"], **sees, **HOW)
+    for k in range(8):
+        i = ready(session)
+        session.act({"do": "class", "index": i, "name": "fox"} if fox and k == 5 else dict(do="label", index=i, label=truth(session, i)))
+    out = session.export(tmp_path / "out")
+    session.learner.record.close()
+    card, there = (out / "README.md").read_text(), dict(folder=folder)
+    monkeypatch.chdir(out), monkeypatch.setattr("bdal.features.features", label.features)
+    exec("\n".join(line[4:] for line in card.splitlines() if line.startswith("    ")), there)
+    assert f"it reads inputs [B, {str([*there['x'].shape[1:]])[1:]}" in card
+    p, r = session.learner.protocol, session.learner.trained.round
+    log_probs = mc_log_probs(there["net"], there["x"], p.T, derive_seed(p.seed, "masks", r), dtype=session.learner.dtype)
+    rows = list(csv.DictReader((out / "predictions.csv").open(encoding="utf-8", newline="")))
+    assert list(rows[0])[3:-2] == [f"p_{name}" for name in session.names] and len(session.names) == 2 + fox
+    expected = [[float(row[f"p_{name}"]) for name in session.names] for row in rows]
+    assert torch.allclose(mean_log_probs(log_probs).exp(), torch.tensor(expected), atol=1e-5)
+
+
 def talk(server, method, path, body=None, host=None, **headers):
     at = urlsplit(server.address)
     c = http.client.HTTPConnection(at.hostname, at.port, timeout=10)
@@ -270,7 +365,7 @@ def test_refused_on_the_command_line(scans, tmp_path, capsys):
     shutil.copytree(scans, folder)
     taken = socket.create_server(("127.0.0.1", 0))
     two, port = ["--classes", "red", "blue", *record], str(taken.getsockname()[1])
-    cases = {"name two or more": [], "stands twice": ["--classes", "red", "red"], "give the path of the folder": None, "side is 0; give pixels": [*two, "--side", "0"],
+    cases = {"name two or more": [], "stands twice": ["--classes", "red", "red"], "give the path of the folder": None, "side is 8; give a whole number from 16": [*two, "--side", "8"], "leave --side out": [*two, "--features", "--side", "32"],
              "label some more": [*two, "--export", str(tmp_path / "out")], f"port {port} cannot be had": [*two, "--port", port], "port 99999 cannot be had": [*two, "--port", "99999"]}
     for words, args in cases.items():
         with pytest.raises(SystemExit) as caught:
@@ -501,7 +596,7 @@ def test_on_a_side_also_tomorrow(scans, tmp_path, knows):
     if not knows:
         record.write_text(record.read_text().replace('"side": 16', '"sight": 16').replace(', "sight": 16', ""))
         assert '"side"' not in record.read_text()
-        with pytest.raises(ValueError, match="give the same --side"): session_of(folder, **HOW)
+        with pytest.raises(ValueError, match="give the --side that it was begun with"): session_of(folder, **HOW)
     again = session_of(folder, side=None if knows else 16, **HOW)
     assert again.learner.pool.x.shape == (80, 3, 16, 16) and again.learner.known[0].equal(session.learner.known[0])
     again.learner.record.close()

@@ -427,6 +427,7 @@ def test_an_exported_network_loads_by_the_lines_of_its_readme(posterior, tmp_pat
         one.ask(progress=False)
         out = one.export(tmp_path / "export")
     lines = [line[4:] for line in (out / "README.md").read_text().splitlines() if line.startswith("    ")]
+    assert "where `make` is `mlp`, the function that made" in (out / "README.md").read_text()
     there = dict(make=mlp)
     exec("\n".join(lines).replace("weights.pt", str(out / "weights.pt")), there)
     trained = one.net.net if posterior == "laplace" else one.net
