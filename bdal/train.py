@@ -89,13 +89,14 @@ def fit_threads(
     def count():
         try:
             with _counting, torch.no_grad(), FlopCounterMode(display=False) as counter:
-                with torch.random.fork_rng(devices=[]), evaluating(net): net(one)
+                with evaluating(net): net(one)
             answers.put(counter.get_total_flops())
         except BaseException as e: answers.put(e)
     # No interrupt reaches a thread of its own: here, torch's mode would stay on, half undone. A Thread or an executor
     # has locks in Python, which an interrupt can leave taken; these two have none, and one count waits for another.
-    start_new_thread(count, ())
-    flops = answers.get()
+    with torch.random.fork_rng(devices=[]):   # here: a count that an interrupt leaves behind puts no stream back
+        start_new_thread(count, ())
+        flops = answers.get()
     if isinstance(flops, BaseException): raise flops
     return threads if flops/2 * min(batch, len(x)) >= LARGE else 1
 
