@@ -94,7 +94,7 @@ def fit_threads(
         except BaseException as e: answers.put(e)
     # No interrupt reaches a thread of its own: here, torch's mode would stay on, half undone. A Thread or an executor
     # has locks in Python, which an interrupt can leave taken; these two have none, and one count waits for another.
-    with torch.random.fork_rng(devices=[]):   # here: a count that an interrupt leaves behind puts no stream back
+    with torch.random.fork_rng(devices=[]):   # here, so that a count left behind puts no stream back
         start_new_thread(count, ())
         flops = answers.get()
     if isinstance(flops, BaseException): raise flops
