@@ -135,14 +135,43 @@ def test_an_interrupt_while_operations_are_counted(monkeypatch):
         train.fit_threads(model, X)
         took.append(time.perf_counter() - began)
     seconds = min(took)
-    for _ in range(40):
+    while hits < 20:
         hits += interrupted(lambda: train.fit_threads(model, X), max(1e-6, chance.uniform(0, seconds)))
         deadline = time.monotonic() + 60
         while not model.training:  # a count ends by itself
             assert time.monotonic() < deadline
             time.sleep(seconds)
         assert not _get_current_dispatch_mode_stack() and torch.is_grad_enabled()
-    assert hits > 5
+
+
+def test_a_count_that_an_interrupt_left_behind(monkeypatch):
+    "It goes on in its thread, and touches neither the random stream of who begins again nor the network's mode"
+    import bdal.train as train
+
+    begun, go = threading.Event(), threading.Event()
+
+    class Slow(Odd):
+        def forward(self, x):
+            begun.set()
+            assert go.wait(60)
+            return super().forward(x)
+
+    def ctrl_c():
+        assert begun.wait(60)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # there, it ends a wait
+
+    monkeypatch.setattr(train, "_THREADS_ARE_SET", False)
+    monkeypatch.setattr(train, "_THREADS_AT_IMPORT", 2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    model = Slow(0)
+    threading.Thread(target=ctrl_c).start()
+    with pytest.raises(KeyboardInterrupt):
+        train.fit_threads(model, X)
+    torch.manual_seed(7)
+    want = torch.get_rng_state()
+    go.set()
+    with train._counting:  # the count holds it until it is over
+        assert torch.equal(torch.get_rng_state(), want) and model.training
 
 
 def test_two_threads_at_one_learner(alone, tmp_path, monkeypatch):
