@@ -6,6 +6,7 @@
 from __future__ import annotations
 import argparse, base64, csv, hmac, io, json, os, secrets, shutil, sys, threading, time, warnings, webbrowser
 from contextlib import suppress
+from dataclasses import asdict
 from functools import lru_cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,11 +24,11 @@ from .data import Data, as_names, derive_seed, write_whole
 from .pictures import as_text, picture
 from .predict import mc_log_probs, mean_log_probs
 from .record import Record, lock_file
-from .steps import Learner, as_whole
+from .steps import Learner, Protocol, as_whole
 
 # %% auto #0
 __all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'OTHER', 'Session', 'brightest', 'Handler', 'Server', 'serve', 'Labeller',
-           'small_head', 'seen_by', 'read_folder', 'begin_again', 'session_of', 'in_words', 'main']
+           'small_head', 'seen_by', 'read_folder', 'as_begun', 'begin_again', 'session_of', 'in_words', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -415,6 +416,24 @@ def read_folder(
     if len(data) < 2: raise ValueError(f"{folder} has one picture to read; give a folder with two or more")
     return data, "\n".join(str(w.message) for w in said if w.category is UserWarning)
 
+# %% ../nbs/deeper/label.ipynb #a1be0102
+def as_begun(
+    path, # of the record
+    config:dict, # that it has; empty: it begins
+    given:dict, # parameters of the `Learner`
+    N:int, # pictures now; some may be gone
+)->dict: # all that are known of them
+    "A record keeps to the protocol that it was begun with; only `n_final` may grow"
+    had = {k: config[k] for k in Protocol.__dataclass_fields__ if k in config}
+    both = had | {k: v for k, v in given.items() if k in had}
+    now = json.loads(json.dumps(asdict(Protocol(**both))))
+    for k in had:
+        if k == "n_final" or k not in given or now[k] == had[k]: continue
+        raise ValueError(f"{path} was begun with {k} {had[k]!r}, and {given[k]!r} is given; leave {k} out, "
+                         "or begin another record, by another name. The labels stay where they are")
+    if "K" in had: had["K"] = min(had["K"], N - 1)
+    return had | given
+
 # %% ../nbs/deeper/label.ipynb #1abe0101
 def begin_again(
     there:Record, # of the folder as it was
@@ -453,7 +472,7 @@ def session_of(
     side:int|None=None, # pixels of the square that the network sees; default: the record's, or 64
     by:str|None=None, # who labels; default: the name of the account
     trunk=None, # a network whose features are learnt from, for `features`; default: the record's, or pixels
-    **protocol, # of the `Learner`
+    **protocol, # of the `Learner`; default: the record's
 )->Session:
     "A folder of pictures, as a session; one that was begun is continued"
     at = Path(folder).expanduser()
@@ -472,7 +491,7 @@ def session_of(
     told = grown or not config or {*seen} & {*config}   # an old record does not say its side
     print_of = dict(data=data.name, fingerprint=data.fingerprint, class_names=names) | (seen if told else {})
     net = None if trunk is None else partial(small_head, x.shape[1], len(names))
-    how:dict = dict(score="bald", K=min(6, len(x) - 1), T=20) | protocol
+    how:dict = dict(score="bald", K=min(6, len(x) - 1), T=20) | as_begun(path, config, protocol, len(x))
     make = partial(Learner, x, classes=len(names), data=print_of, net=net, **how)
     if grown: notes = "\n".join([begin_again(there, files, make), notes]).strip()
     try: learner = make(record=path)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import types
-from dataclasses import replace
+from dataclasses import asdict, replace
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -197,17 +197,21 @@ def said_of(session):
     (dict(side=16), dict(trunk="mobilenet_v2"), "begun without --features, and mobilenet_v2 is given; leave --features out"),
     (dict(trunk="mobilenet_v2"), dict(side=32), "--features sees 224 pixels; leave --side out"),
     (dict(trunk="mobilenet_v2"), dict(trunk="resnet18"), "begun with --features mobilenet_v2, and resnet18 is given"),
+    (dict(side=16), dict(T=5), "some.labels.jsonl was begun with T 4, and 5 is given; leave T out, or begin another record"),
+    (dict(side=16), dict(recipe="augmented"), "begun with recipe 'plain', and 'augmented' is given"),
+    (dict(side=16), dict(p=.3), r"begun with p \[0.1, 0.1, 0.5\], and 0.3 is given"),
 ])
-def test_a_record_keeps_to_what_its_network_sees(some, eyes, began, other, words):
-    "Another side, or features, are refused: where the folder is the same, and where it has grown"
+def test_a_record_keeps_to_what_it_was_begun_with(some, eyes, began, other, words):
+    "Another side, features, or protocol are refused: where the folder is the same, and where it has grown"
     (folder, later), path = some, some[0].with_name("some.labels.jsonl")
     few_labels(session_of(folder, ["red", "blue"], **began, **HOW))
     before = path.read_bytes()
     for grown in (False, True):
         if grown: shutil.copy(later, folder)
-        with pytest.raises(ValueError, match=words): session_of(folder, **other, **HOW)
+        with pytest.raises(ValueError, match=words): session_of(folder, **HOW | other)
         assert path.read_bytes() == before and not [*folder.parent.glob("*before*")]
-    assert len(said_of(again := session_of(folder, **HOW))) == 4 and again.seen == began
+    assert len(said_of(again := session_of(folder))) == 4 and again.seen == began
+    assert HOW.items() <= asdict(again.learner.protocol).items()
     for side in ("16", None, 8, [16]):
         path.write_text(json.dumps(dict(header := Record(path).header, config=header["config"] | dict(side=side))) + "\n")
         with pytest.raises(ValueError, match="the side in .*some.labels.jsonl is .*; give a whole number from 16"): session_of(folder, **HOW)
