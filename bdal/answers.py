@@ -31,12 +31,12 @@ def check_events(
     "Are these events that we know, with lists of whole numbers?"
     def whole(o): return isinstance(o, list) and all(type(i) is int and abs(i) < 2**63 for i in o)
     def texts(o): return isinstance(o, list) and all(isinstance(t, str) for t in o)
-    kinds = dict(name=lambda o: isinstance(o, str), names=texts, indices=whole, labels=whole)
+    kinds = dict(name=lambda o: isinstance(o, str), names=texts, prints=texts, indices=whole, labels=whole)
     for line in lines:
         if "event" not in line: continue
         if (name := line["event"]) not in EVENTS:
             raise ValueError(f"it has an event {name!r}, this bdal knows {', '.join(EVENTS)}")
-        for k in EVENTS[name]:
+        for k in (*EVENTS[name], *({"prints"} & {*line})):   # older lines have none
             if not kinds[k](line[k]):
                 raise ValueError(f"its event {name!r} has wrong {k}")
         if "labels" in EVENTS[name] and len(line["labels"]) != len(line["indices"]):
@@ -57,6 +57,7 @@ class Answers:
         self.opened:Any = None       # (said, classes) when the open question was asked; none: as now
         self.taken = 0               # lines read
         self.files = list[str]()     # names of the images' files; empty: they were not said
+        self.prints = list[str]()    # hash of each file, whatever its name; empty: in records of old
 
     @property
     def known(self)->dict: # index -> label
@@ -91,7 +92,7 @@ def take(
     if event == "ask": self.opened = dict(self.said), self.classes
     elif event == "class": self.classes += 1; self.names.append(line["name"])
     elif event == "drop": self.classes -= 1; self.names.pop()
-    elif event == "files": self.files = line["names"]
+    elif event == "files": self.files, self.prints = line["names"], line.get("prints", [])
     elif event == "undo":
         for _ in line["indices"]: self.put(*self.before.pop())
     else:
@@ -122,4 +123,5 @@ def check(self:Answers,
     if not all(0 <= i < N for i in new): raise ValueError(f"an index is outside the full set, 0 to {N-1}")
     if not all(0 <= c < self.classes for c in labels): raise ValueError("a label is no class")
     if line.get("event") == "drop" and not self.spare: raise ValueError("no class can be dropped")
-    if (n := len(line.get("names", []))) not in (0, N): raise ValueError(f"{n} files of {N} images")
+    for k in ("names", "prints"):
+        if (n := len(line.get(k, []))) not in (0, N): raise ValueError(f"{n} {k} of {N} images")

@@ -4,7 +4,8 @@
 
 # %% ../nbs/deeper/label.ipynb #1abe0002
 from __future__ import annotations
-import argparse, base64, csv, hmac, io, json, os, secrets, shutil, sys, threading, time, warnings, webbrowser
+import argparse, base64, csv, hashlib, hmac, io, json, os, secrets
+import shutil, sys, threading, time, warnings, webbrowser
 from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache, partial
@@ -18,7 +19,7 @@ from torch import nn
 from fastcore.basics import patch
 from PIL import Image
 import bdal
-from .answers import SKIPPED
+from .answers import SKIPPED, Answers
 from .features import features
 from .data import Data, as_names, derive_seed, write_whole
 from .pictures import as_text, picture
@@ -28,7 +29,8 @@ from .steps import Learner, Protocol, as_whole
 
 # %% auto #0
 __all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'OTHER', 'Session', 'brightest', 'Handler', 'Server', 'serve', 'Labeller',
-           'small_head', 'seen_by', 'read_folder', 'as_begun', 'begin_again', 'session_of', 'in_words', 'main']
+           'small_head', 'seen_by', 'read_folder', 'as_begun', 'print_of_file', 'where_now', 'begin_again',
+           'session_of', 'in_words', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -435,34 +437,61 @@ def as_begun(
     return had | given
 
 # %% ../nbs/deeper/label.ipynb #1abe0101
+def print_of_file(
+    path, # of a file
+)->str: # 16 hexadecimal digits
+    "By which a picture is known again, whatever its name"
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+def where_now(
+    said:Answers, # with the files of the folder as it was
+    files, # names of the pictures that are there now
+    prints, # their hashes
+)->list: # index now of each that was there; none: it is gone, or was changed
+    "A picture is known by what is in it, under its name or another; in a record of old, by its name"
+    place = {f: i for i, f in enumerate(files)}
+    at = [place.get(f) for f in said.files]
+    if not said.prints: return at
+    at = [i if i is not None and prints[i] == p else None for i, p in zip(at, said.prints)]
+    free, taken = dict[str, list](), {*at}
+    for i, p in enumerate(prints):
+        if i not in taken: free.setdefault(p, []).append(i)
+    return [free[p].pop(0) if i is None and free.get(p) else i for i, p in zip(at, said.prints)]
+
+# %% ../nbs/deeper/label.ipynb #a1be0103
 def begin_again(
     there:Record, # of the folder as it was
     files, # names of the pictures that are there now
+    prints, # their hashes
     learner_at, # function of a keyword, `record`, to a `Learner` of these pictures
 )->str: # what was done, in words
     "A record of a folder that has grown, in place of the one before, which is kept beside it"
     said, path = there.answers, Path(there.path)
-    if gone := [f for f in (said.files[i] for i in said.known) if f not in {*files}]:
-        raise ValueError(f"{len(gone)} pictures that you labelled are gone, such as {gone[0]}. Put them "
-                         "back, or begin anew, by --record and another name. The labels stay where they are")
-    place = {f: i for i, f in enumerate(files)}
+    at = where_now(said, files, prints)
+    if gone := [said.files[i] for i in said.known if at[i] is None]:
+        raise ValueError(f"{len(gone)} pictures that you labelled are gone, were changed, or cannot be read, "
+                         f"such as {gone[0]}. Put them back, or begin anew, by --record and another name. "
+                         "The labels stay where they are")
     new, k = path.with_name(f".{path.name}.new"), 1
-    while (kept := path.with_name(f"{path.stem}.before-{k}{path.suffix}")).exists(): k += 1
+    while (was_at := path.with_name(f"{path.stem}.before-{k}{path.suffix}")).exists(): k += 1
     with open(path, "rb") as f:
         if not lock_file(f): raise RuntimeError(f"{path} is being written by another process; end that first")
         new.unlink(missing_ok=True)
         learner = learner_at(record=new)
-        learner.take_over(said, [place.get(f) for f in said.files])
+        learner.take_over(said, at)
         learner.record.close()
-        shutil.copy2(path, kept)
+        shutil.copy2(path, was_at)
     os.replace(new, path)
-    come, left = len({*files} - {*said.files}), len({*said.files} - {*files})
-    less = f", {left} are gone" if left else ""
+    kept = [(f, files[i]) for f, i in zip(said.files, at) if i is not None]
+    counts = dict(new=len(files) - len(kept), gone=len(at) - len(kept), renamed=sum(f != g for f, g in kept))
     was, side = (o.header["config"].get("side") for o in (there, learner.record))
     also = "" if was == side else (f"\nIt does not say its side, and {side} pixels are taken. Was it "
                                    "another? Label nothing, put it back under its old name, and give --side")
-    return (f"{come} pictures are new{less}; what you said of the others is kept. "
-            f"The record of the folder as it was: {kept.resolve()}{also}")
+    if not said.prints: also += ("\nIt knows the pictures by their names alone. Were names given anew? Label "
+                                 "nothing, and give the old ones back")
+    told = ", ".join(f"{n} are {k}" for k, n in counts.items() if n).replace(" are", " pictures are", 1)
+    return (f"{told}; what you said of the others is kept. "
+            f"The record of the folder as it was: {was_at.resolve()}{also}")
 
 # %% ../nbs/deeper/label.ipynb #1abe0019
 def session_of(
@@ -481,7 +510,7 @@ def session_of(
     config, old = (there.header or {}).get("config", {}), there.answers if there.header else None
     trunk = (seen := seen_by(path, config, side, trunk)).get("trunk")
     data, notes = read_folder(folder, seen.get("side", 224))
-    files = [as_text(f.relative_to(at)) for f in data.files]
+    files, prints = map(list, zip(*((as_text(f.relative_to(at)), print_of_file(f)) for f in data.files)))
     names = config.get("class_names") or list(classes or ())
     if grown := old is not None and old.files not in ([], files): names = names + old.names
     if len(names) < 2:
@@ -493,13 +522,13 @@ def session_of(
     net = None if trunk is None else partial(small_head, x.shape[1], len(names))
     how:dict = dict(score="bald", K=min(6, len(x) - 1), T=20) | as_begun(path, config, protocol, len(x))
     make = partial(Learner, x, classes=len(names), data=print_of, net=net, **how)
-    if grown: notes = "\n".join([begin_again(there, files, make), notes]).strip()
+    if grown: notes = "\n".join([begin_again(there, files, prints, make), notes]).strip()
     try: learner = make(record=path)
     except ValueError as e:
         if grown or config.get("fingerprint") in (None, data.fingerprint): raise
         also = "" if told else ", or give the --side that it was begun with, which it does not say"
         raise ValueError(OTHER.format(folder=folder, path=path, also=also)) from e
-    learner.name_files(files)
+    learner.name_files(files, prints)
     for name in classes or ():   # a class that is new today
         if name not in names + learner.answers.names: learner.add_class(name, by=by)
     session = Session(learner, data.files, names, by)

@@ -1190,15 +1190,17 @@ def drop_class(self:Learner,
 @patch
 def name_files(self:Learner,
     files, # name of each input, [N]
+    prints=(), # hash of each file, [N], by which it is known again under another name
 )->None:
     "Write the names of the inputs to the record, once"
     with self.record.lock:
         self._catch_up()
-        names = list(map(str, files))
+        names, prints = list(map(str, files)), list(prints)
         if len(names) != (N := len(self.pool.x)):
             raise ValueError(f"{len(names)} files and {N} inputs; give one name an input")
-        if names == self.answers.files: return
-        self.record.note(dict(event="files", round=len(self.record.rounds), names=names))
+        if (names, prints) == (self.answers.files, self.answers.prints): return
+        self.record.note(dict(event="files", round=len(self.record.rounds), names=names,
+                              **(dict(prints=prints) if prints else {})))
         self._replay()
 
 @patch
