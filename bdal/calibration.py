@@ -4,6 +4,7 @@
 
 # %% ../nbs/deeper/calibration.ipynb #72bbac0c
 from __future__ import annotations
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from functools import partial
@@ -15,8 +16,8 @@ from .acquisition import lookup
 from .data import Data, Pool, derive_seed
 from .predict import evaluate
 from .record import Record, all_hosts, unlike
-from .steps import DTYPES, Protocol, as_device, as_whole, check_net, default_net
-from .steps import net_as_told, new_net, signature, train_posterior
+from .steps import DTYPES, Protocol, as_device, as_whole, begins_as, check_net, default_net
+from .steps import net_as_told, new_net, train_posterior
 
 # %% auto #0
 __all__ = ['network_at', 'measures_at']
@@ -49,7 +50,8 @@ def _check_same(record, net, pool, protocol, device):
     if net is not None:
         few = pool.inputs(torch.arange(min(1000, len(pool.x))))
         example = check_net(net, few[::-(-len(few)//8)], pool.classes, protocol, device)
-        here = net_as_told(net, example, signature(new_net(net, protocol.seed, 0, device)), there)
+        begun = begins_as(new_net(net, protocol.seed, 0, device), few[:2].to(device))
+        here = net_as_told(net, example, begun, there)
     for what, (one, other) in unlike({"net": there, **record.header.get("began", {})}, here).items():
         raise ValueError(f"{record.path or 'the record'} is of another network: {what} is {one!r} there, "
                          f"{other!r} here; give net=, the function that made the trial's")
@@ -89,5 +91,8 @@ def measures_at(
         if not len(images.x_test): raise ValueError("images has no test set; give data with one")
         trained, seed = network_at(record, images, n, net), derive_seed(protocol.seed, "masks", r)
         found = asdict(evaluate(trained, images.x_test, images.y_test, protocol.T, seed, dtype=dtype))
+        if abs((said := record.rounds[r].get("test_nll", found["nll"])) - found["nll"]) > 1e-3*(1 + said):
+            warnings.warn(f"at {n} labels the record says NLL {said:.4f}, this net has {found['nll']:.4f}: "
+                          "another kind of machine trained it, or somebody changed the record")
         rows.append(dict(n_labelled=n, **{k: v for k, v in found.items() if k != "per_sample"}))
     return pd.DataFrame(rows)

@@ -279,8 +279,13 @@ def unlike(
     now:dict, # and what they are
 )->dict: # name -> both, where they differ; what one of them lacks is not compared
     "What else makes another trial: initial weights, up to rounding, and the parts that are measured"
-    def same(a, b): return abs(a - b) <= 1e-5*(1 + abs(a)) if is_number(a) and is_number(b) else a == b
-    words = dict(weights="the sum of the initial weights (net makes other networks)")
+    def same(a, b):
+        if is_number(a) and is_number(b): return abs(a - b) <= 1e-5*(1 + abs(a))
+        lists = isinstance(a, list) and isinstance(b, list) and len(a) == len(b) > 0
+        if not lists or not all(map(is_number, a + b)): return a == b
+        return max(abs(v - w) for v, w in zip(a, b)) <= .01*max(map(abs, a)) + 1e-4   # another machine
+    words = dict(weights="the sum of the initial weights (net makes other networks)",
+                 outputs="the initial outputs (net computes otherwise)")
     return {words.get(k, k): (was[k], now[k]) for k in was if k in now and not same(was[k], now[k])}
 
 # %% ../nbs/deeper/record.ipynb #f5ecf360

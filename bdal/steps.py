@@ -18,7 +18,8 @@ from torch.nn.parameter import is_lazy
 from fastcore.basics import patch
 from .data import Data, Pool, as_indices, as_inputs, as_labels
 from .data import derive_seed, seeded, stream, undisturbed, write_whole
-from .model import as_logits, bayesian_cnn, consistent_for_now, make_consistent, warn_of_probabilities
+from .model import as_logits, bayesian_cnn, consistent_for_now
+from .model import evaluating, make_consistent, warn_of_probabilities
 from .probe import check_chance, check_learns, check_passes, nudged
 import bdal.train as training
 from .train import AUGMENT, auto_dtype, fit, fit_threads
@@ -32,7 +33,7 @@ from .record import FORMAT, PROTOCOL, Record, all_hosts, as_path, header, last_a
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['DTYPES', 'TARGETS', 'GO_ON', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'no_network', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'needs_disagreement', 'same_net', 'net_as_told', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_make', 'how_to_load', 'check_heads']
+__all__ = ['DTYPES', 'TARGETS', 'GO_ON', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'no_network', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'begins_as', 'needs_disagreement', 'same_net', 'net_as_told', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_make', 'how_to_load', 'check_heads']
 
 # %% ../nbs/03_steps.ipynb #e2a9c4d7
 DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
@@ -341,12 +342,11 @@ def rehearse(
     classes:int, # C
     protocol:Protocol, # of the trial
     device="cpu", # where to compute
-)->tuple: # `signature` of the weights; and the arithmetic: of "auto", float32 where the fast one fails
+)->tuple: # what it `begins_as`; and the arithmetic: of "auto", float32 where the fast one fails
     "One step of training, and samples: what would fail late fails now"
     fast, x = DTYPES[protocol.dtype] or auto_dtype(device, x), x[:2]   # two are enough for a step
     net = new_net(net_of_seed, protocol.seed, 0, device)
-    begun = signature(net)
-    with undisturbed(), seeded(0, "rehearsal"): net(x.to(device))   # lazy weights are drawn
+    begun = begins_as(net, x.to(device))
     with seeded(0, "rehearsal"): check_augment(protocol.augment, x)
     make_consistent(net)
     last = fast if DTYPES[protocol.dtype] else torch.float32
@@ -429,6 +429,15 @@ def signature(
             total += float(part.double().cpu() @ places.cos())
     return float(f"{total:.9g}")
 
+def begins_as(
+    net:nn.Module, # before training
+    x:torch.Tensor, # two inputs
+)->dict: # weights; outputs, the first eight numbers, four digits
+    "What says whether another function makes the same network: what it holds, and what it computes"
+    weights = signature(net)
+    with undisturbed(), seeded(0, "rehearsal"), evaluating(net): out = net(x)   # lazy weights are drawn
+    return dict(weights=weights, outputs=[float(f"{v:.4g}") for v in out.flatten()[:8].tolist()])
+
 # %% ../nbs/03_steps.ipynb #ac4b3ede
 def needs_disagreement(
     score:str, # name in `SCORES`
@@ -462,13 +471,13 @@ def same_net(
 def net_as_told(
     net_of_seed, # function seed -> module
     net:nn.Module, # one of these, as `check_net` gives it
-    begun:float, # `signature` of its initial weights
+    begun:dict, # what it `begins_as`
     there:str|None=None, # what the record says of it
-)->dict: # net; and weights, where it is one's own
+)->dict: # net; and what it begins as, where it is one's own
     "What a record says of the network"
     if isinstance(net_of_seed, partial) and net_of_seed.func is default_net: return dict(net="bayesian_cnn")
     name = getattr(net_of_seed, "__qualname__", type(net_of_seed).__name__)
-    return dict(net=same_net(there, net, f"{name}, {net_in_words(net)}"), weights=begun)
+    return dict(net=same_net(there, net, f"{name}, {net_in_words(net)}"), **begun)
 
 # %% ../nbs/03_steps.ipynb #1f6e3b90
 class HeldOut(NamedTuple):

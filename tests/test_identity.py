@@ -201,6 +201,58 @@ def test_other_initial_weights_are_another_trial(tmp_path, change, posterior):
         begin(path, other(CHANGES[change]), posterior=posterior)
 
 
+class Own(nn.Module):
+    "One and the same in layers, names and weights, whatever it computes with them"
+
+    def __init__(self, then):
+        super().__init__()
+        self.a, self.b, self.drop, self.then = nn.Linear(8, 16), nn.Linear(16, 2), nn.Dropout(0.5), [then]
+
+    def forward(self, x):
+        return self.b(self.drop(self.then[0](self.a(x))))
+
+
+def own(then):
+    def net(seed):
+        return Own(then)
+
+    return net
+
+
+@pytest.mark.parametrize("then", [torch.tanh, lambda h: h * 0 + 1, torch.sigmoid, nn.ELU(), lambda h: h.relu() * 1.1])
+def test_a_network_that_computes_otherwise_is_another_trial(tmp_path, then):
+    "Though its layers, names and weights are the same"
+    path = tmp_path / "a.jsonl"
+    begin(path, own(torch.relu))
+    begin(path, own(lambda h: h.clamp(min=0) * (1 + 1e-6)))
+    with pytest.raises(ValueError, match="the record of another trial: the initial outputs .net computes otherwise. is"):
+        begin(path, own(then))
+
+
+@pytest.mark.parametrize("change", [dict(lr=0.003), dict(weight_decay=9.0)])
+def test_networks_of_a_record_that_somebody_changed(tmp_path, change):
+    "They are measured, and the record's own numbers say that they are others"
+    import json
+    import warnings
+
+    from bdal.calibration import measures_at
+    from bdal.data import Data
+    from bdal.record import Record
+    from bdal.steps import run_trial
+
+    data, path, net = Data("tiny", X, Y, X, Y, ("a", "b")), tmp_path / "a.jsonl", own(torch.relu)
+    run_trial(data, "bald", 3, 14, record=path, net=net, T=2, schedule="steps 20", per_class=4, progress=False).close()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "at .* labels the record")
+        measures_at(Record(path), data, [8, 14], net)
+    header, *rounds = path.read_text().splitlines(True)
+    header = json.loads(header)
+    header["config"] |= change
+    path.write_text("".join([json.dumps(header) + "\n", *rounds]))
+    with pytest.warns(UserWarning, match="at 14 labels the record says NLL"):
+        measures_at(Record(path), data, [14], net)
+
+
 @pytest.mark.parametrize("parts", [None, dict(a=[0, 1, 2]), dict(a=[0, 1, 2], b=[3, 5]), dict(a=[0, 1, 2], c=[3, 4]), dict(a=[3, 4], b=[0, 1, 2]), {**THERE, "c": [7]}])
 @pytest.mark.parametrize("data", [None, dict(data="mine", fingerprint="x")])
 def test_other_parts_of_the_test_set_are_another_trial(tmp_path, parts, data):
@@ -217,6 +269,6 @@ def test_a_record_that_does_not_know_its_weights_goes_on(tmp_path):
     path = tmp_path / "a.jsonl"
     begin(path)
     header = json.loads(path.read_text())
-    assert {*header.pop("began")} == {"weights", "test_parts"}
+    assert {*header.pop("began")} == {"weights", "outputs", "test_parts"}
     path.write_text(json.dumps(header) + "\n")
     begin(path, other(CHANGES["scaled"]))
