@@ -48,7 +48,7 @@ def _check_same(record, net, pool, protocol, device):
     "Is this the network of the trial? Found out as a `Learner` does"
     there, here = record.header["config"]["net"], dict[str, Any](net="bayesian_cnn")
     if net is not None:
-        few = pool.inputs(torch.arange(min(1000, len(pool.x))))
+        few = pool.inputs(torch.arange(0, N := len(pool.x), -(-N//1000)))
         example = check_net(net, few[::-(-len(few)//8)], pool.classes, protocol, device)
         begun = begins_as(new_net(net, protocol.seed, 0, device), few[:2].to(device))
         here = net_as_told(net, example, begun, there)

@@ -583,7 +583,7 @@ class Learner:
         if start is None: start = self.record.begun or ((), ()) if classes else self.record.begun
         self.pool = Pool(x, start, classes, copy=data is None) # inputs, and the labels that are known
         self.protocol.check_sizes(len(self.pool.labelled) or 1, len(self.pool.x))
-        few = self.pool.inputs(torch.arange(min(1000, len(self.pool.x))))
+        few = self.pool.inputs(torch.arange(0, N := len(self.pool.x), -(-N//1000)))
         shape, C = tuple(few.shape[1:]), self.pool.classes
         self.test, self.targets = held_out(test, test_parts, shape, C), as_targets(targets, shape)
         warn_if_large(x=few, test=self.test and self.test.x[:1000])

@@ -340,7 +340,7 @@ def thinned_log_probs(
     chunk = chunk or (
         1024 if device.type == "cuda" else 128 if late else 64 if dtype == torch.bfloat16 else 32
     )
-    if dtype.itemsize < 4 and not (computes(net) and survives(x[:1000], dtype)): dtype = torch.float32
+    if dtype.itemsize < 4 and not (computes(net) and survives(x, dtype)): dtype = torch.float32
     front, steps = thin(net, x[:1].to(device), T, seed, dtype, late)
     layout = dict(memory_format=torch.channels_last) if x.ndim == 4 else {}
     quiet = torch.inference_mode if computes(net) else torch.no_grad   # a layer may take gradients for itself
