@@ -1207,7 +1207,8 @@ def name_files(self:Learner,
         names, prints = list(map(str, files)), list(prints)
         if len(names) != (N := len(self.pool.x)):
             raise ValueError(f"{len(names)} files and {N} inputs; give one name an input")
-        if (names, prints) == (self.answers.files, self.answers.prints): return
+        if len(prints) not in (0, N): raise ValueError(f"{len(prints)} prints, {N} inputs; give all or none")
+        if names == self.answers.files and prints in ([], self.answers.prints): return
         self.record.note(dict(event="files", round=len(self.record.rounds), names=names,
                               **(dict(prints=prints) if prints else {})))
         self._replay()
