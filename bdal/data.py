@@ -21,11 +21,11 @@ from .pictures import (as_array, as_folder, as_html, as_strip, as_text, check_ho
                            visible_files)
 
 # %% auto #0
-__all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'check_given', 'warn_if_dark', 'as_inputs', 'as_pool', 'take',
-           'as_names', 'as_pair', 'items_of', 'names_of', 'Data', 'warn_if_apart', 'are_classes', 'check_sorted',
-           'find_pictures', 'check_choices', 'set_aside', 'of_pictures', 'warn_of_pictures', 'bdal_home', 'write_whole',
-           'unpack_mnist', 'mnist', 'show_images', 'torchvision_data', 'repeated', 'as_labels', 'as_indices', 'as_part',
-           'balanced_start', 'random_start', 'Pool']
+__all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'check_given', 'warn_if_dark', 'warn_if_lost', 'as_inputs',
+           'as_pool', 'take', 'as_names', 'as_pair', 'items_of', 'names_of', 'Data', 'warn_if_apart', 'are_classes',
+           'check_sorted', 'find_pictures', 'check_choices', 'set_aside', 'of_pictures', 'warn_of_pictures',
+           'bdal_home', 'write_whole', 'unpack_mnist', 'mnist', 'show_images', 'torchvision_data', 'repeated',
+           'as_labels', 'as_indices', 'as_part', 'balanced_start', 'random_start', 'Pool']
 
 # %% ../nbs/00_data.ipynb #2427b86e
 def derive_seed(
@@ -111,6 +111,20 @@ def warn_if_dark(
         stacklevel=4,
     )
 
+# %% ../nbs/00_data.ipynb #1b46f25d
+def warn_if_lost(
+    name:str, # what to call the inputs
+    given:torch.Tensor, # as they came, [N, ...]
+    x:torch.Tensor, # in float32
+)->None:
+    "A float32 has seven digits: what differs in later ones becomes the same"
+    was, now = (t[::max(1, len(t)//1000)].double().flatten(1) for t in (given, x))   # enough to know
+    error, spread = (now - was).square().mean(0).sqrt(), was.std(0, correction=0)
+    lost = (error > .02*spread) & (was.amax(0) > was.amin(0))
+    if not lost.any(): return
+    some = f"{int(lost.sum())} of {len(lost)} features"
+    warnings.warn(f"{name} loses digits in {some}: float32 has seven; take the mean away first", stacklevel=4)
+
 # %% ../nbs/00_data.ipynb #3916080f
 def as_inputs(
     x, # inputs, [N, ...]: array, tensor or list; a list of PIL pictures, too
@@ -131,6 +145,7 @@ def as_inputs(
     if given.ndim < 2 or not len(given):
         raise ValueError(f"{name} has shape {list(given.shape)}; give at least one input, as [N, ...]")
     x = given.float().div_(255) if given.dtype == torch.uint8 else given.float()
+    if given.dtype in (torch.float64, torch.int64, torch.int32): warn_if_lost(name, given, x)
     if x.ndim == 3: x = x[:, None]
     sum_is_finite = bool(torch.isfinite(x.sum()))   # as it is wherever all values are, if it does not overflow
     if not sum_is_finite and len(bad := (~torch.isfinite(x).flatten(1).all(1)).nonzero()):
