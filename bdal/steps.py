@@ -1341,6 +1341,8 @@ To load the weights{where}:
 
     {load}
 
+One pass of this network may be a little off the means of sampled networks in `predictions.csv`.
+
 The labelled inputs were chosen, not drawn at random: shares of classes in `labels.csv` are not those of all inputs.
 """
 
