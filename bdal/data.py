@@ -21,11 +21,11 @@ from .pictures import (as_array, as_folder, as_html, as_strip, as_text, check_ho
                            visible_files)
 
 # %% auto #0
-__all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'check_given', 'warn_if_dark', 'warn_if_lost', 'as_inputs',
-           'as_pool', 'take', 'as_names', 'as_pair', 'items_of', 'names_of', 'Data', 'warn_if_apart', 'are_classes',
-           'check_sorted', 'find_pictures', 'check_choices', 'set_aside', 'of_pictures', 'warn_of_pictures',
-           'bdal_home', 'write_whole', 'unpack_mnist', 'mnist', 'show_images', 'torchvision_data', 'repeated',
-           'as_labels', 'as_indices', 'as_part', 'balanced_start', 'random_start', 'Pool']
+__all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'check_given', 'warn_if_dark', 'features_lost', 'warn_if_lost',
+           'as_inputs', 'as_pool', 'take', 'as_names', 'as_pair', 'items_of', 'names_of', 'Data', 'warn_if_apart',
+           'are_classes', 'check_sorted', 'find_pictures', 'check_choices', 'set_aside', 'of_pictures',
+           'warn_of_pictures', 'bdal_home', 'write_whole', 'unpack_mnist', 'mnist', 'show_images', 'torchvision_data',
+           'repeated', 'as_labels', 'as_indices', 'as_part', 'balanced_start', 'random_start', 'Pool']
 
 # %% ../nbs/00_data.ipynb #2427b86e
 def derive_seed(
@@ -112,15 +112,26 @@ def warn_if_dark(
     )
 
 # %% ../nbs/00_data.ipynb #1b46f25d
+def features_lost(
+    given:torch.Tensor, # inputs, [N, ...]
+    dtype:torch.dtype, # to which they would be rounded
+)->torch.Tensor: # of each feature, bool [D]
+    "Where would rounding change an input by more than 2 % of the feature's spread?"
+    given = given[::max(1, len(given)//1000)].flatten(1)   # enough to know, wherever they stand
+    was = given if given.dtype == torch.float32 else given.double()
+    error, was = given.to(dtype).to(was.dtype) - was, was - was.mean(0)
+    near = (was.abs() <= 3*was.std(0, correction=0)).to(was.dtype)   # a -999 for "missing" is no spread
+    def spread(t): return ((t - (near*t).mean(0)/near.mean(0)).square()*near).mean(0).div(near.mean(0)).sqrt()
+    noise = 4*torch.finfo(given.dtype if given.is_floating_point() else was.dtype).eps
+    size = (near*given.abs()).amax(0)
+    return (spread(error) > .02*spread(was)) & (spread(was) > noise*size)
+
 def warn_if_lost(
     name:str, # what to call the inputs
     given:torch.Tensor, # as they came, [N, ...]
-    x:torch.Tensor, # in float32
 )->None:
     "A float32 has seven digits: what differs in later ones becomes the same"
-    was, now = (t[::max(1, len(t)//1000)].double().flatten(1) for t in (given, x))   # enough to know
-    error, spread = (now - was).square().mean(0).sqrt(), was.std(0, correction=0)
-    lost = (error > .02*spread) & (was.amax(0) > was.amin(0))
+    lost = features_lost(given, torch.float32)
     if not lost.any(): return
     some = f"{int(lost.sum())} of {len(lost)} features"
     warnings.warn(f"{name} loses digits in {some}: float32 has seven; take the mean away first", stacklevel=4)
@@ -145,7 +156,7 @@ def as_inputs(
     if given.ndim < 2 or not len(given):
         raise ValueError(f"{name} has shape {list(given.shape)}; give at least one input, as [N, ...]")
     x = given.float().div_(255) if given.dtype == torch.uint8 else given.float()
-    if given.dtype in (torch.float64, torch.int64, torch.int32): warn_if_lost(name, given, x)
+    if given.dtype in (torch.float64, torch.int64, torch.int32): warn_if_lost(name, given)
     if x.ndim == 3: x = x[:, None]
     sum_is_finite = bool(torch.isfinite(x.sum()))   # as it is wherever all values are, if it does not overflow
     if not sum_is_finite and len(bad := (~torch.isfinite(x).flatten(1).all(1)).nonzero()):
