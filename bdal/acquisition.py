@@ -9,7 +9,7 @@ from collections.abc import Callable
 from numbers import Integral, Real
 from typing import NamedTuple
 import torch
-from .data import as_indices, stream
+from .data import as_indices, as_whole, stream
 
 # %% auto #0
 __all__ = ['SCORES', 'SELECTORS', 'NEEDS', 'needs', 'provide', 'lookup', 'score', 'random', 'entropy', 'least_confidence',
@@ -334,8 +334,7 @@ class Batch(NamedTuple):
 def _check_choice(N, K, coldness, seed):
     def is_a(kind, v): return isinstance(v, kind) and not isinstance(v, bool)
     if not N: raise ValueError("there is nothing to choose from; give at least one score")
-    if not is_a(Integral, K): raise ValueError(f"K is {K!r}; give a whole number from 1 to {N:,}")
-    if not 1 <= K <= N: raise ValueError(f"K is {K}; choose from 1 to {N:,}, the size of the pool")
+    if as_whole("K", K) > N: raise ValueError(f"K is {K}; choose from 1 to {N:,}, the size of the pool")
     if not is_a(Real, coldness) or not 0 < coldness < math.inf:
         raise ValueError(f"coldness is {coldness!r}; give a positive number")
     if not is_a((Integral, torch.Generator), seed):

@@ -4,7 +4,7 @@
 
 # %% ../nbs/00_data.ipynb #5a3a778c
 from __future__ import annotations
-import hashlib, inspect, lzma, os, random, tempfile, threading, unicodedata, warnings
+import hashlib, inspect, lzma, math, operator, os, random, tempfile, threading, unicodedata, warnings
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -21,11 +21,12 @@ from .pictures import (as_array, as_folder, as_html, as_strip, as_text, check_ho
                            visible_files)
 
 # %% auto #0
-__all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'check_given', 'warn_if_dark', 'features_lost', 'warn_if_lost',
-           'as_inputs', 'as_pool', 'take', 'as_names', 'as_pair', 'items_of', 'names_of', 'Data', 'warn_if_apart',
-           'are_classes', 'check_sorted', 'find_pictures', 'check_choices', 'set_aside', 'of_pictures',
-           'warn_of_pictures', 'bdal_home', 'write_whole', 'unpack_mnist', 'mnist', 'show_images', 'torchvision_data',
-           'repeated', 'as_labels', 'as_indices', 'as_part', 'balanced_start', 'random_start', 'Pool']
+__all__ = ['derive_seed', 'stream', 'seeded', 'undisturbed', 'as_whole', 'as_number', 'check_given', 'warn_if_dark',
+           'features_lost', 'warn_if_lost', 'as_inputs', 'as_pool', 'take', 'as_names', 'as_pair', 'items_of',
+           'names_of', 'Data', 'warn_if_apart', 'are_classes', 'check_sorted', 'find_pictures', 'check_choices',
+           'set_aside', 'of_pictures', 'warn_of_pictures', 'bdal_home', 'write_whole', 'unpack_mnist', 'mnist',
+           'show_images', 'torchvision_data', 'repeated', 'as_labels', 'as_indices', 'as_part', 'balanced_start',
+           'random_start', 'Pool']
 
 # %% ../nbs/00_data.ipynb #2427b86e
 def derive_seed(
@@ -81,6 +82,29 @@ def undisturbed(
         if torch.get_default_device().type != "cpu": put_back.enter_context(torch.device("cpu"))
         yield
 
+# %% ../nbs/00_data.ipynb #9f0ac358
+def as_whole(
+    name:str, # what it is called, for the error
+    v, # a value: Python's, numpy's or torch's
+    low:int=1, # the least that is allowed
+)->int:
+    "A whole number; an error for all else, True and 2.5 among it"
+    try: whole = low - 1 if isinstance(v, bool) else operator.index(v)
+    except (TypeError, ValueError): whole = low - 1
+    if whole < low: raise ValueError(f"{name} is {v!r}; give a whole number from {low}")
+    return whole
+
+def as_number(
+    name:str, # what it is called, for the error
+    v, # a value: Python's or numpy's
+    zero:bool=False, # may it be 0?
+)->float:
+    "A finite number above 0"
+    ok = isinstance(v, (int, float, np.integer, np.floating)) and not isinstance(v, bool)
+    if not ok or not (0 < v < math.inf or zero and v == 0):
+        raise ValueError(f"{name} is {v!r}; give a number {'from' if zero else 'above'} 0")
+    return v if isinstance(v, (int, float)) else v.item()
+
 # %% ../nbs/00_data.ipynb #3916080d
 def check_given(
     x, # inputs of any kind
@@ -121,7 +145,8 @@ def features_lost(
     was = given if given.dtype == torch.float32 else given.double()
     error, was = given.to(dtype).to(was.dtype) - was, was - was.mean(0)
     near = (was.abs() <= 3*was.std(0, correction=0)).to(was.dtype)   # a -999 for "missing" is no spread
-    def spread(t): return ((t - (near*t).mean(0)/near.mean(0)).square()*near).mean(0).div(near.mean(0)).sqrt()
+    def mean(t): return (near*t).sum(0)/near.sum(0)
+    def spread(t): return mean((t - mean(t)).square()).sqrt()
     noise = 4*torch.finfo(given.dtype if given.is_floating_point() else was.dtype).eps
     size = (near*given.abs()).amax(0)
     return (spread(error) > .02*spread(was)) & (spread(was) > noise*size)
@@ -495,8 +520,7 @@ def check_choices(test, test_size, labelled, seed, memory):
         raise ValueError("there are test= and test_size=; give a folder, or how many to hold out, not both")
     if labelled not in (None, True, False):
         raise ValueError(f"labelled is {labelled!r}; give True, False, or leave it out")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed is {seed!r}; give a whole number from 0")
+    as_whole("seed", seed, 0)
     if isinstance(memory, bool) or not isinstance(memory, (int, float, np.number)) or not memory >= 0:
         raise ValueError(f"memory is {memory!r}; give bytes, a number from 0, such as 2**30")
 
@@ -759,8 +783,8 @@ def repeated(
     seed:int=0, # of the noise
 )->Data: # pool of times*N, same test set
     "The pool `times` over, each copy with noise of its own (Repeated-MNIST: Kirsch et al. 2019, arXiv 1906.08158)"
-    if times < 1 or noise < 0:
-        raise ValueError(f"times is {times} and noise {noise}; give times >= 1 and noise >= 0")
+    as_whole("times", times)
+    as_number("noise", noise, zero=True)
     x = take(data.x, torch.arange(len(data.x)))   # a pool on the disk comes into the memory
     x = x.repeat(times, *[1]*(x.ndim - 1))
     if noise: x += noise * torch.randn(x.shape, generator=stream(seed, "repeat noise"))
@@ -814,8 +838,7 @@ def _shuffled(y, per_class, seed, among):
         raise ValueError(
             "there are no labels to draw a start set from; label some of each class: Learner(start=(indices, labels))"
         )
-    if isinstance(per_class, bool) or not isinstance(per_class, (int, np.integer)) or per_class < 1:
-        raise ValueError(f"per_class is {per_class!r}; give a whole number from 1, or 1 or more images")
+    as_whole("per_class", per_class)
     among = as_part(among, len(y))
     return y, among[torch.randperm(len(among), generator=stream(seed, "start"))]
 

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 from scipy import integrate, optimize, stats
+from .data import as_whole
 from .train import schedule
 from .results import NotMeasured, axis
 
@@ -83,7 +84,7 @@ def labels_to(
     hold:int=1, # evaluations in a row that must be at or above it
 )->pd.Series: # indexed by study and seed; inf: never
     "Labels at which each trial first reaches an accuracy, and holds it"
-    if hold < 1: raise ValueError(f"hold is {hold}; give 1 or more evaluations")
+    as_whole("hold", hold)
     if frame.test_accuracy.isna().any():
         raise ValueError(
             "some rounds have no test_accuracy, as where no test set was given; leave those studies out"

@@ -8,7 +8,7 @@ import copy, warnings
 from contextlib import contextmanager
 import torch
 from torch import nn
-from .data import seeded, stream
+from .data import as_whole, seeded, stream
 
 # %% auto #0
 __all__ = ['draw_masks', 'ConsistentDropout', 'ConsistentDropout2d', 'bayesian_cnn', 'make_consistent', 'check_module',
@@ -70,6 +70,7 @@ def bayesian_cnn(
     p1, p2, p3 = p if isinstance(p, (tuple, list)) else (p,)*3
     for q in (p1, p2, p3):
         if not 0 <= q < 1: raise ValueError(f"a dropout probability is {q}; give 0 <= p < 1")
+    as_whole("classes", classes, 2)
     channels, h, w = in_shape
     h, w = (((n - 4)//2 - 4)//2 for n in (h, w))
     if min(h, w) < 1:
@@ -255,7 +256,7 @@ def sampling(
     late:bool=False, # leave dropout before the last convolution out?
 ):
     "Within the block `net` is T networks; the value is a function that switches to the t-th"
-    if T < 1 or T != int(T): raise ValueError(f"T is {T}; give a whole number, at least one sample")
+    as_whole("T", T)
     layers = [m for m in net.modules() if isinstance(m, ConsistentDropout)]
     def switch(t):
         for m in layers: m.t = t

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import nn
 from fastcore.basics import patch
-from .data import stream, take, undisturbed
+from .data import as_whole, stream, take, undisturbed
 from .model import evaluating, first_given, laid_out
 
 # %% auto #0
@@ -213,7 +213,7 @@ def sampled_log_probs(self:Laplace,
     each=None, # function of the log-probabilities [B, T, C] of a chunk; default: themselves
 )->torch.Tensor: # log-probabilities, float32 [N, T, C]; or what `each` makes of them, [N, ...]
     "What T networks, equal but for the last layer, say of each input"
-    if T < 1: raise ValueError(f"T is {T}; draw at least one sample")
+    as_whole("T", T)
     W_T_C_D = self.weights(T, seed)
     def sampled(h, logits):
         log_probs = (

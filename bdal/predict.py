@@ -6,12 +6,11 @@
 from __future__ import annotations
 import math, warnings
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 import torch
 from torch import nn
 import torch.nn.functional as F
-from .data import as_labels, undisturbed
+from .data import as_labels, as_whole, undisturbed
 from .model import check_module, consistent_for_now, plain_log_probs
 from .probe import check_chance, check_passes, shared_log_probs, shares
 from .thinning import cannot_thin, thinned_log_probs, thins_all
@@ -34,11 +33,8 @@ def _check_asked(net, x, T, chunk, dtype, each):
     check_module(net)
     if next(net.parameters(), None) is None:
         raise ValueError("the network has no parameters; give one that learns")
-    for name, v in dict(T=T, chunk=chunk).items():
-        if name == "T" or v is not None:
-            if not isinstance(v, (Real, torch.Tensor)) or v < 1 or v != int(v):
-                what = "at least one sample" if name == "T" else "1 or more inputs"
-                raise ValueError(f"{name} is {v!r}; give {what}, a whole number")
+    as_whole("T", T)
+    if chunk is not None: as_whole("chunk", chunk)
     if dtype not in (torch.float32, torch.bfloat16, torch.float16, torch.float64):
         raise ValueError(f"dtype is {dtype!r}; give torch.float32 or torch.bfloat16")
     if each is not None and not callable(each):
@@ -103,8 +99,7 @@ def measure(
 )->dict: # accuracy, nll (nat), ece, brier
     "Accuracy, NLL, ECE (Guo et al. 2017) and Brier score of one prediction an input"
     y = _check_measured(log_probs, y)
-    if not isinstance(bins, Integral) or bins < 1:
-        raise ValueError(f"bins is {bins!r}; give a whole number from 1")
+    as_whole("bins", bins)
     probs = log_probs.double().exp()
     confidence, predicted = probs.max(-1)
     right = (predicted == y).double()

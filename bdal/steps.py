@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 from fastcore.basics import patch
-from .data import Data, Pool, as_indices, as_inputs, as_labels
+from .data import Data, Pool, as_indices, as_inputs, as_labels, as_number, as_whole
 from .data import derive_seed, seeded, stream, undisturbed, write_whole
 from .model import as_logits, bayesian_cnn, consistent_for_now
 from .model import evaluating, make_consistent, warn_of_probabilities
@@ -33,23 +33,10 @@ from .record import FORMAT, PROTOCOL, Record, all_hosts, as_path, header, last_a
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['DTYPES', 'TARGETS', 'GO_ON', 'as_whole', 'as_number', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'no_network', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'begins_as', 'needs_disagreement', 'same_net', 'net_as_told', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_make', 'how_to_load', 'check_heads']
+__all__ = ['DTYPES', 'TARGETS', 'GO_ON', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'no_network', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'begins_as', 'needs_disagreement', 'same_net', 'net_as_told', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_make', 'how_to_load', 'check_heads']
 
 # %% ../nbs/03_steps.ipynb #e2a9c4d7
 DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
-
-def as_whole(name, v, low):
-    "A whole number from `low`, numpy's too"
-    if isinstance(v, bool) or not isinstance(v, (int, np.integer)) or v < low:
-        raise ValueError(f"{name} is {v!r}; give a whole number from {low}")
-    return int(v)
-
-def as_number(name, v, zero=False):
-    "A positive number, or 0 where it may be; numpy's too"
-    ok = isinstance(v, (int, float, np.integer, np.floating)) and not isinstance(v, bool)
-    if not ok or not (0 < v < math.inf or zero and v == 0):
-        raise ValueError(f"{name} is {v!r}; give a number {'from' if zero else 'above'} 0")
-    return v if isinstance(v, (int, float)) else v.item()
 
 # %% ../nbs/03_steps.ipynb #e3bbea8a
 def check_dropout(p):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fastcore.basics import patch
 import bdal
 from .acquisition import lookup
+from .data import as_whole
 from .record import PROTOCOL, UNSAID, Record, lock_file
 from .steps import Protocol, round_line
 
@@ -497,7 +498,7 @@ def sweep(
     joblib = _need("joblib")
     lookup(dict.fromkeys(("loky", "dask")), backend, "backend")
     for name, v in (("jobs", jobs), ("threads", threads)):
-        if v is not None and v < 1: raise ValueError(f"{name} is {v}; give a whole number from 1")
+        if v is not None: as_whole(name, v)
     jobs = jobs or max(1, joblib.cpu_count() // threads)
     client, results, over = _client(backend, scheduler), {}, threading.Event()
     def note(name, **r): results[name] = r; _say(f"{name}  {r['outcome']}: {r['words']} ({r['seconds']} s)")

@@ -8,12 +8,11 @@ import math, os, platform, sys
 from contextlib import contextmanager
 from _thread import allocate_lock, start_new_thread
 from functools import cache
-from numbers import Integral, Real
 from queue import SimpleQueue
 import torch
 from torch import nn
 import torch.nn.functional as F
-from .data import as_labels, features_lost, seeded, stream, undisturbed
+from .data import as_labels, as_number, as_whole, features_lost, seeded, stream, undisturbed
 from .model import as_logits, check_module, evaluating, laid_out
 
 # %% auto #0
@@ -193,11 +192,8 @@ def _check_net(net):
 def _check_numbers(**given):
     "Whole numbers from 1, and rates"
     for name, v in given.items():
-        rate, zero = name in ("lr", "weight_decay"), name == "weight_decay"
-        ok = isinstance(v, (Real if rate else Integral)) and not isinstance(v, bool) and v < math.inf
-        if (v is not None or name == "batch") and not (ok and (v > 0 or zero and v == 0)):
-            kind = f"a number {'from' if zero else 'above'} 0" if rate else "1 or more, a whole number"
-            raise ValueError(f"{name} is {v!r}; give {kind}")
+        if name in ("lr", "weight_decay"): as_number(name, v, zero=name == "weight_decay")
+        elif v is not None or name == "batch": as_whole(name, v)
 
 # %% ../nbs/01a_training.ipynb #b86c2d9d
 def _check_fit(net, x, y, epochs, steps, batch, lr, weight_decay, dtype, augment):
