@@ -779,16 +779,17 @@ def torchvision_data(
 def repeated(
     data:Data, # what to repeat
     times:int=3, # copies of each pool image; copy c of image i has index c*N + i
-    noise:float=0.1, # standard deviation of the Gaussian noise, in units of `x`
+    noise:float=0.1, # standard deviation of the Gaussian noise, in standard deviations of the pool's values
     seed:int=0, # of the noise
 )->Data: # pool of times*N, same test set
     "The pool `times` over, each copy with noise of its own (Repeated-MNIST: Kirsch et al. 2019, arXiv 1906.08158)"
     as_whole("times", times)
     as_number("noise", noise, zero=True)
     x = take(data.x, torch.arange(len(data.x)))   # a pool on the disk comes into the memory
+    size = noise*round(float(x.std()), 4)   # rounded: the last digits are another processor's own
     x = x.repeat(times, *[1]*(x.ndim - 1))
-    if noise: x += noise * torch.randn(x.shape, generator=stream(seed, "repeat noise"))
-    return Data(f"{data.name} x{times} noise {noise:g}", x, data.y.repeat(times),
+    if noise: x += size*torch.randn(x.shape, generator=stream(seed, "repeat noise"))
+    return Data(f"{data.name} x{times} noise {noise:g} sd", x, data.y.repeat(times),
                 data.x_test, data.y_test, data.classes, data.start_among, data.test_parts,
                 data.files and data.files*times, data.test_files)
 

@@ -191,7 +191,7 @@ def recorded_as(
     if key == "dirtymnist":
         one = more[:1] == ["one-copy"]
         return f"dirty-mnist {(more[one:] or ['rebuilt'])[0]}{' one copy' if one else ''}"
-    if key == "repeatedmnist": return f"mnist x{more[0] if more else 3} noise 0.1"
+    if key == "repeatedmnist": return f"mnist x{more[0] if more else 3} noise 0.1 sd"
     return key if key.isalnum() and not more and not Path(name).is_dir() else ""
 
 # %% ../nbs/deeper/study.ipynb #8d322a04
