@@ -39,6 +39,8 @@ def check_events(
         for k in (*EVENTS[name], *({"prints"} & {*line})):   # older lines have none
             if not kinds[k](line[k]):
                 raise ValueError(f"its event {name!r} has wrong {k}")
+        if len(line.get("prints", line.get("names", []))) != len(line.get("names", [])):
+            raise ValueError(f"its event {name!r} has not one print a name")
         if "labels" in EVENTS[name] and len(line["labels"]) != len(line["indices"]):
             raise ValueError(f"its event {name!r} has not one label an index")
 

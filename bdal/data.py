@@ -646,6 +646,7 @@ def write_whole(
     content:bytes, # of the file
 ):
     "Write a file so that nobody ever sees a part of it"
+    path = path.resolve()   # a link stays one
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         f = tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse, base64, csv, hashlib, hmac, io, json, os, secrets
 import shutil, sys, threading, time, warnings, webbrowser
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,9 +28,9 @@ from .record import Record, lock_file
 from .steps import Learner, Protocol, as_whole
 
 # %% auto #0
-__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'OTHER', 'Session', 'brightest', 'Handler', 'Server', 'serve', 'Labeller',
-           'small_head', 'seen_by', 'read_folder', 'as_begun', 'print_of_file', 'where_now', 'begin_again',
-           'session_of', 'in_words', 'main']
+__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'OTHER', 'Session', 'print_of_file', 'brightest', 'Handler', 'Server', 'serve',
+           'Labeller', 'small_head', 'seen_by', 'read_folder', 'unsaid', 'add_classes', 'as_begun', 'where_now',
+           'read_as_then', 'begin_again', 'session_of', 'in_words', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -89,6 +89,13 @@ def _ask(self:Session):
         for i in self.queue[:2]: self.look(i)
         self.error = ""
     except Exception as e: self.error = f"{type(e).__name__}: {e}"   # the front shows it
+
+# %% ../nbs/deeper/label.ipynb #1abe0105
+def print_of_file(
+    path, # of a file
+)->str: # 16 hexadecimal digits
+    "By which a picture is known again, whatever its name"
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 # %% ../nbs/deeper/label.ipynb #92e12e02
 @patch
@@ -183,6 +190,9 @@ def _picture(self:Session, i):
         image = image.resize((image.width*k, image.height*k), Image.Resampling.NEAREST)
     else:
         image = picture(self.files[i], white=brightest(self.files[i]), enough=1200)
+        prints = self.learner.answers.prints
+        if prints and print_of_file(self.files[i]) != prints[i]:
+            raise ValueError(f"{self.files[i]} is another picture than it was; end this, and start again")
         image.thumbnail((1200, 1200))
     image.save(file := io.BytesIO(), "JPEG", quality=90)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
@@ -224,6 +234,7 @@ def act(self:Session,
         if what in ("label", "skip", "class"):
             if [i] != self.queue[:1]: raise ValueError("another picture is shown now")
             if what == "skip": self.skip(i)
+            elif why := self.look(i)[1]: raise ValueError(why)
             elif what == "class": self.answer(i, self.new_class(str(message["name"])))
             else: self.answer(i, int(message["label"]))
         elif what == "undo": self.undo()
@@ -418,45 +429,83 @@ def read_folder(
     if len(data) < 2: raise ValueError(f"{folder} has one picture to read; give a folder with two or more")
     return data, "\n".join(str(w.message) for w in said if w.category is UserWarning)
 
+# %% ../nbs/deeper/label.ipynb #1abe0106
+def unsaid(
+    side:bool, # is it in the record?
+    prints:bool, # are they?
+)->str: # what else to do, as part of `OTHER`
+    "A record of old does not say all"
+    also = "" if side else ", or give the --side that it was begun with, which it does not say"
+    return also if prints else f"{also}, and start once, for it knows its pictures by their names alone"
+
+def add_classes(
+    learner:Learner, # of a record
+    names, # of the classes that it was begun with
+    classes, # names, as given today
+    by, # who gives them
+)->str: # what is new, in words; "": nothing
+    "The classes that are named today, and are not in the record"
+    had = [*names, *learner.answers.names]
+    new = [c for c in dict.fromkeys(classes) if c not in had]
+    for name in new: learner.add_class(name, by=by)
+    return f"Classes so far: {', '.join(had)}; new ones: {', '.join(new)}" if new else ""
+
 # %% ../nbs/deeper/label.ipynb #a1be0102
 def as_begun(
     path, # of the record
     config:dict, # that it has; empty: it begins
     given:dict, # parameters of the `Learner`
-    N:int, # pictures now; some may be gone
-)->dict: # all that are known of them
+    N:int, # pictures
+)->tuple: # all that are known of them; the K that was wanted, where the pictures are too few
     "A record keeps to the protocol that it was begun with; only `n_final` may grow"
     had = {k: config[k] for k in Protocol.__dataclass_fields__ if k in config}
+    if "K_wanted" in config: had["K"] = config["K_wanted"]
     both = had | {k: v for k, v in given.items() if k in had}
     now = json.loads(json.dumps(asdict(Protocol(**both))))
     for k in had:
         if k == "n_final" or k not in given or now[k] == had[k]: continue
         raise ValueError(f"{path} was begun with {k} {had[k]!r}, and {given[k]!r} is given; leave {k} out, "
                          "or begin another record, by another name. The labels stay where they are")
-    if "K" in had: had["K"] = min(had["K"], N - 1)
-    return had | given
+    how = dict(score="bald", K=6, T=20) | had | given
+    return how | dict(K=min(how["K"], N - 1)), {} if how["K"] < N else dict(K_wanted=how["K"])
 
 # %% ../nbs/deeper/label.ipynb #1abe0101
-def print_of_file(
-    path, # of a file
-)->str: # 16 hexadecimal digits
-    "By which a picture is known again, whatever its name"
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
-
 def where_now(
-    said:Answers, # with the files of the folder as it was
+    then:Answers, # with the names and prints of the folder as it was
     files, # names of the pictures that are there now
     prints, # their hashes
 )->list: # index now of each that was there; none: it is gone, or was changed
-    "A picture is known by what is in it, under its name or another; in a record of old, by its name"
-    place = {f: i for i, f in enumerate(files)}
-    at = [place.get(f) for f in said.files]
-    if not said.prints: return at
-    at = [i if i is not None and prints[i] == p else None for i, p in zip(at, said.prints)]
+    "A picture is known by what is in it, under its name or another; of equal ones, what was said stays"
+    named = {f: i for i, f in enumerate(files)}
+    at = [named.get(f) for f in then.files]
+    at = [i if i is not None and prints[i] == p else None for i, p in zip(at, then.prints)]
     free, taken = dict[str, list](), {*at}
     for i, p in enumerate(prints):
         if i not in taken: free.setdefault(p, []).append(i)
-    return [free[p].pop(0) if i is None and free.get(p) else i for i, p in zip(at, said.prints)]
+    for k in sorted(range(len(at)), key=lambda k: k not in then.said):   # what was said comes first
+        if at[k] is None and free.get(then.prints[k]): at[k] = free[then.prints[k]].pop(0)
+    for k in then.said:   # its twin is there, of which nothing was said
+        twins = [j for j, p in enumerate(then.prints) if p == then.prints[k] and j not in then.said]
+        if at[k] is None and (left := [j for j in twins if at[j] is not None]):
+            at[k], at[left[0]] = at[left[0]], None
+    return at
+
+def read_as_then(
+    folder, # with pictures
+    side:int, # pixels of the square that the network sees
+    then:Answers, # of its record; without names: it begins
+)->tuple: # Data; file names; prints; what a person should know; are they the pictures of then?
+    "The pictures of a folder; those of then in their order of then, whatever their names"
+    data, notes = read_folder(folder, side)
+    at = Path(folder).expanduser()
+    files, prints = map(list, zip(*((as_text(f.relative_to(at)), print_of_file(f)) for f in data.files)))
+    if not then.prints: return data, files, prints, notes, files == then.files
+    order = where_now(then, files, prints)
+    same = None not in order and len(order) == len(files)
+    if same and order != sorted(order) and torch.is_tensor(data.x):
+        paths, files, prints = ([o[i] for i in order] for o in (data.files, files, prints))
+        data = replace(data, x=data.x[order], files=tuple(paths))   # no picture has a label in it
+    return data, files, prints, notes, same
 
 # %% ../nbs/deeper/label.ipynb #a1be0103
 def begin_again(
@@ -466,7 +515,7 @@ def begin_again(
     learner_at, # function of a keyword, `record`, to a `Learner` of these pictures
 )->str: # what was done, in words
     "A record of a folder that has grown, in place of the one before, which is kept beside it"
-    said, path = there.answers, Path(there.path)
+    said, path = there.answers, Path(there.path).resolve()   # a link stays
     at = where_now(said, files, prints)
     if gone := [said.files[i] for i in said.known if at[i] is None]:
         raise ValueError(f"{len(gone)} pictures that you labelled are gone, were changed, or cannot be read, "
@@ -476,6 +525,8 @@ def begin_again(
     while (was_at := path.with_name(f"{path.stem}.before-{k}{path.suffix}")).exists(): k += 1
     with open(path, "rb") as f:
         if not lock_file(f): raise RuntimeError(f"{path} is being written by another process; end that first")
+        if len(Record(path).lines) != len(there.lines):
+            raise RuntimeError(f"{path} was written to while the pictures were read; start once more")
         new.unlink(missing_ok=True)
         learner = learner_at(record=new)
         learner.take_over(said, at)
@@ -487,9 +538,8 @@ def begin_again(
     was, side = (o.header["config"].get("side") for o in (there, learner.record))
     also = "" if was == side else (f"\nIt does not say its side, and {side} pixels are taken. Was it "
                                    "another? Label nothing, put it back under its old name, and give --side")
-    if not said.prints: also += ("\nIt knows the pictures by their names alone. Were names given anew? Label "
-                                 "nothing, and give the old ones back")
-    told = ", ".join(f"{n} are {k}" for k, n in counts.items() if n).replace(" are", " pictures are", 1)
+    told = ", ".join(f"{n} {'is' if n == 1 else 'are'} {k}" for k, n in counts.items() if n)
+    told = f"Of the pictures, {told}" if told else "The pictures are the same, and read otherwise than before"
     return (f"{told}; what you said of the others is kept. "
             f"The record of the folder as it was: {was_at.resolve()}{also}")
 
@@ -507,30 +557,30 @@ def session_of(
     at = Path(folder).expanduser()
     path = Path(record or at.resolve().with_name(f"{at.resolve().name}.labels.jsonl"))
     there = Record(path if path.exists() else None)
-    config, old = (there.header or {}).get("config", {}), there.answers if there.header else None
+    config, old = (there.header or {}).get("config", {}), there.answers if there.header else Answers()
     trunk = (seen := seen_by(path, config, side, trunk)).get("trunk")
-    data, notes = read_folder(folder, seen.get("side", 224))
-    files, prints = map(list, zip(*((as_text(f.relative_to(at)), print_of_file(f)) for f in data.files)))
+    data, files, prints, notes, same = read_as_then(folder, seen.get("side", 224), old)
+    told, as_then = {*seen} & {*config}, config.get("fingerprint") in (None, data.fingerprint)
     names = config.get("class_names") or list(classes or ())
-    if grown := old is not None and old.files not in ([], files): names = names + old.names
-    if len(names) < 2:
-        raise ValueError(f"classes named: {len(names)}; name two or more, as in --classes cat dog")
+    grown = old.prints and not as_then and (told or not same)   # an old record may not say its side
+    if grown: names = names + old.names
+    if len(names) < 2: raise ValueError(f"classes named: {len(names)}; name two or more: --classes cat dog")
     as_names(names)   # none twice
     x = data.x if trunk is None else features(data, trunk).x
-    told = grown or not config or {*seen} & {*config}   # an old record does not say its side
-    print_of = dict(data=data.name, fingerprint=data.fingerprint, class_names=names) | (seen if told else {})
+    how, wanted = as_begun(path, config, protocol, len(x))
+    name = data.name if grown or not config else config.get("data")   # the folder may have another now
+    print_of = dict(data=name, fingerprint=data.fingerprint, class_names=names) | wanted
+    print_of |= seen if told or grown or not config else {}
     net = None if trunk is None else partial(small_head, x.shape[1], len(names))
-    how:dict = dict(score="bald", K=min(6, len(x) - 1), T=20) | as_begun(path, config, protocol, len(x))
     make = partial(Learner, x, classes=len(names), data=print_of, net=net, **how)
     if grown: notes = "\n".join([begin_again(there, files, prints, make), notes]).strip()
     try: learner = make(record=path)
     except ValueError as e:
-        if grown or config.get("fingerprint") in (None, data.fingerprint): raise
-        also = "" if told else ", or give the --side that it was begun with, which it does not say"
+        if grown or as_then: raise
+        also = unsaid(bool(told), bool(old.prints))
         raise ValueError(OTHER.format(folder=folder, path=path, also=also)) from e
     learner.name_files(files, prints)
-    for name in classes or ():   # a class that is new today
-        if name not in names + learner.answers.names: learner.add_class(name, by=by)
+    notes = "\n".join(filter(None, [add_classes(learner, names, classes or (), by), notes]))
     session = Session(learner, data.files, names, by)
     session.notes, session.seen = notes, seen
     return session
@@ -572,9 +622,12 @@ def main(args=None):
         session = session_of(given.folder, given.classes, given.record, given.side, given.by, given.features)
         if given.export:
             _waiting("Training once more, and asking the network about all pictures ...")
-            print(f"written: {session.export(given.export).resolve()}"); return
+            out = session.export(given.export).resolve()
+            if session.notes: print(session.notes, file=sys.stderr)
+            print(f"written: {out}"); return
         server = serve(session, given.port)
     except (ValueError, OSError, RuntimeError) as e: parser.exit(2, f"bdal_label: {e}\n")
+    except KeyboardInterrupt: parser.exit(130, "\nEnded before the page was there. Nothing is lost.\n")
     told = [server.address, "Open this address in a browser of this machine. Ctrl-C ends.", in_words(session)]
     print(*told, *filter(None, [session.notes]), sep="\n", flush=True)
     if not given.no_browser: webbrowser.open(server.address)

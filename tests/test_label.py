@@ -148,7 +148,7 @@ def test_a_folder_that_grows(scans, tmp_path):
     there = {again.files[i].name: s for i, s in again.learner.answers.said.items()}
     assert {f: again.names[s.label] for f, s in there.items() if s.label != -1} == told
     assert {f: (s.when, s.by) for f, s in there.items()} == dates
-    assert again.notes.startswith("21 pictures are new, 1 are gone; what you said of the others is kept.")
+    assert again.notes.startswith("Of the pictures, 21 are new, 1 is gone; what you said of the others is kept.")
     assert (tmp_path / "scans.labels.before-1.jsonl").read_bytes() == before
     i = ready(again)
     assert again.files[i].name not in dates
@@ -207,11 +207,11 @@ def test_a_label_follows_its_picture_not_its_name(some):
     first.unlink()
     for was, now in zip(names[1:], names): was.rename(now)
     again = session_of(folder, **HOW)
-    assert again.notes.startswith("1 pictures are gone, 11 are renamed; what you said of the others is kept")
+    assert again.notes.startswith("Of the pictures, 1 is gone, 11 are renamed; what you said of the others is kept")
     now = [*range(2, 10), 11, 10]  # of the twins, one is in its place
     assert told() == [(names[k].name, i % 2) for i, k in zip(range(3, 13), now)]
     said_of(again)
-    before = path.read_bytes()
+    before, before_it = path.read_bytes(), shutil.copy(names[2], folder.with_name("before_it.png"))
     shutil.copy(later, labelled := names[2])
     shutil.copy(later, folder / "zz.png")
     with pytest.raises(ValueError, match=f"1 pictures that you labelled are gone, were changed, .* such as {labelled.name}"):
@@ -220,10 +220,111 @@ def test_a_label_follows_its_picture_not_its_name(some):
     lines = [json.loads(line) for line in before.decode().splitlines()]
     for line in lines: line.pop("prints", None)
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    again = session_of(folder, **HOW)
-    assert "It knows the pictures by their names alone" in again.notes
-    said_of(again)
+    with pytest.raises(ValueError, match="Put the folder back as it was, and start once, for it knows its pictures by their names alone"):
+        session_of(folder, **HOW)
+    shutil.copy(before_it, labelled); (folder / "zz.png").unlink()
+    said_of(session_of(folder, **HOW))
     assert "prints" in path.read_text()
+
+
+def test_names_may_change_and_nothing_else_does(some):
+    "Renamed, swapped, the folder and its record moved together: the same record goes on, with its rounds, and what was said last is undone"
+    (folder, later), path = some, some[0].with_name("some.labels.jsonl")
+    session = session_of(folder, ["red", "blue"], side=32, **HOW)
+    while len(session.learner.record.rounds) < 2: session.act(dict(do="label", index=(i := ready(session)), label=truth(session, i)))
+    colours = {label.print_of_file(session.files[i]): s for i, s in session.learner.answers.said.items()}
+    last = label.print_of_file(session.files[session.learner.answers.before[-1][0]])
+    rounds, guessed = session.learner.record.rounds, session.accuracy
+    said_of(session)
+    a, b, c, *_ = sorted(folder.iterdir())
+    a.rename(folder / "z.png"); b.rename(a); c.rename(b)
+    folder, path = folder.rename(folder.with_name("photos")), path.rename(path.with_name("photos.labels.jsonl"))
+    again = session_of(folder, **HOW)
+    assert {label.print_of_file(again.files[i]): s for i, s in again.learner.answers.said.items()} == colours
+    assert again.learner.record.rounds[:len(rounds)] == rounds and not again.notes and not [*folder.parent.glob("*before*")]
+    assert again.accuracy == guessed and guessed[1]
+    again.act(dict(do="undo"))
+    assert label.print_of_file(again.files[again.queue[0]]) == last
+    said_of(again)
+
+
+def test_other_pictures_under_the_same_names(some):
+    "Of those that nothing was said of: the record that follows takes the labels along; a picture that is read otherwise is the same picture"
+    (folder, later), path = some, some[0].with_name("some.labels.jsonl")
+    told = few_labels(session_of(folder, ["red", "blue"], side=32, **HOW))
+    shutil.copy(later, sorted(folder.iterdir())[-1])
+    again = session_of(folder, **HOW)
+    assert "1 is new, 1 is gone" in again.notes and said_of(again) == told
+    lines = path.read_text().splitlines()
+    header = json.loads(lines[0]); header["config"]["fingerprint"] = "0" * 16  # as by another Pillow
+    path.write_text("\n".join([json.dumps(header), *lines[1:]]) + "\n")
+    again = session_of(folder, **HOW)
+    assert "The pictures are the same, and read otherwise than before" in again.notes and said_of(again) == told
+
+
+def test_of_equal_pictures_one_is_deleted(some):
+    "Its label goes to the one that is left, whichever bore it"
+    folder, _ = some
+    first = min(folder.iterdir())
+    twin = first.read_bytes()
+    first.unlink()
+    for gone, left in (("a.png", "b.png"), ("b.png", "a.png")):
+        for f in (gone, left): (folder / f).write_bytes(twin)
+        path = folder.with_name(f"{gone}.jsonl")
+        session = session_of(folder, ["red", "blue"], path, side=32, **HOW)
+        session.learner.label([0], [1], by="Ada")
+        assert said_of(session).keys() == {"a.png"}
+        (folder / gone).unlink()
+        assert said_of(session_of(folder, None, path, **HOW)).keys() == {left}
+
+
+def test_files_change_while_the_page_is_open(some):
+    "A picture that is another now is not shown, and cannot be labelled unseen"
+    folder, _ = some
+    session = session_of(folder, ["red", "blue"], side=32, **HOW)
+    i = ready(session)
+    a, b = session.files[i], session.files[(i + 1) % 12]
+    a.rename(folder / "c"); b.rename(a); (folder / "c").rename(b)
+    session.picture.cache_clear()
+    state = session.act(dict(do="label", index=i, label=0))
+    assert "is another picture than it was; end this, and start again" in state["error"] and state["n"] == 0 and state["picture"] is None
+    said_of(session)
+
+
+def test_labels_of_another_page_meanwhile(some, monkeypatch):
+    "A second start, while pictures are read, waits for nobody's labels to be lost"
+    (folder, later), path = some, some[0].with_name("some.labels.jsonl")
+    session, read = session_of(folder, ["red", "blue"], side=32, **HOW), label.read_folder
+    shutil.copy(later, folder)
+
+    def slowly(*args):
+        found = read(*args)
+        few_labels(session)  # the page of before, which then ends
+        return found
+
+    monkeypatch.setattr(label, "read_folder", slowly)
+    with pytest.raises(RuntimeError, match="was written to while the pictures were read; start once more"): session_of(folder, **HOW)
+    monkeypatch.undo()
+    assert len(said_of(session_of(folder, **HOW))) == 4
+
+
+def test_a_small_folder_grows(some):
+    "K is what was wanted again, as soon as there are pictures enough; a link to the record stays a link"
+    (folder, later), path = some, some[0].with_name("some.labels.jsonl")
+    others = sorted(folder.iterdir())[3:]
+    aside = folder.with_name("aside"); aside.mkdir()
+    for f in others: shutil.move(f, aside)
+    (kept := folder.with_name("cloud")).mkdir()
+    path.symlink_to(kept / "labels.jsonl")
+    session = session_of(folder, ["red", "blue"], side=32, T=4, schedule="steps 20")
+    assert session.learner.protocol.K == 2
+    session.learner.label([0], [0])
+    said_of(session)
+    said_of(session_of(folder))
+    for f in others: shutil.move(aside / f.name, folder)
+    again = session_of(folder)
+    assert again.learner.protocol.K == 6 and len(said_of(again)) == 1
+    assert path.is_symlink() and len(Record(kept / "labels.jsonl").known[0]) == 1
 
 
 @pytest.mark.parametrize("began, other, words", [
@@ -415,10 +516,11 @@ def test_refused_on_the_command_line(scans, tmp_path, capsys):
     with pytest.raises(SystemExit): main([str(few), "--classes", "red", "blue"])
     assert "give a folder with two or more" in capsys.readouterr().err
     shutil.copy(folder / "p01_1.png", few)
-    session_of(few, ["red", "blue"], side=32, T=2).learner.record.close()  # two are enough
-    shutil.copy(folder / "p00_0.png", folder / "p01_1.png")  # another picture under an old name
-    with pytest.raises(SystemExit): main([str(folder), *two])
-    assert "Put the folder back as it was" in capsys.readouterr().err
+    said_of(session_of(few, ["red", "blue"], side=32, T=2))  # two are enough
+    few_labels(session_of(few, T=2), 2)
+    shutil.copy(folder / "p03_1.png", few / "p01_1.png")  # another picture under an old name
+    with pytest.raises(SystemExit): main([str(few)])
+    assert "Put them back, or begin anew" in capsys.readouterr().err
     taken.close()
 
 
