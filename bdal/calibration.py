@@ -48,9 +48,9 @@ def _check_same(record, net, pool, protocol, device):
     "Is this the network of the trial? Found out as a `Learner` does"
     there, here = record.header["config"]["net"], dict[str, Any](net="bayesian_cnn")
     if net is not None:
-        few = pool.inputs(torch.arange(0, N := len(pool.x), -(-N//1000)))
-        example = check_net(net, few[::-(-len(few)//8)], pool.classes, protocol, device)
-        begun = begins_as(new_net(net, protocol.seed, 0, device), few[:2].to(device))
+        few = pool.spread(8)
+        example = check_net(net, few, pool.classes, protocol, device)
+        begun = begins_as(new_net(net, protocol.seed, 0, device), few.to(device))
         here = net_as_told(net, example, begun, there)
     for what, (one, other) in unlike({"net": there, **record.header.get("began", {})}, here).items():
         raise ValueError(f"{record.path or 'the record'} is of another network: {what} is {one!r} there, "
@@ -91,8 +91,12 @@ def measures_at(
         if not len(images.x_test): raise ValueError("images has no test set; give data with one")
         trained, seed = network_at(record, images, n, net), derive_seed(protocol.seed, "masks", r)
         found = asdict(evaluate(trained, images.x_test, images.y_test, protocol.T, seed, dtype=dtype))
-        if abs((said := record.rounds[r].get("test_nll", found["nll"])) - found["nll"]) > 1e-3*(1 + said):
-            warnings.warn(f"at {n} labels the record says NLL {said:.4f}, this net has {found['nll']:.4f}: "
-                          "another kind of machine trained it, or somebody changed the record")
+        for k, name in (("nll", "NLL"), ("accuracy", "accuracy")):
+            said = record.rounds[r].get(f"test_{k}")   # none: it was not measured
+            if said is None or abs(said - found[k]) <= 1e-3*(1 + said): continue
+            warnings.warn(
+                f"at {n} labels the record says {name} {said:.4f}, this network has {found[k]:.4f}: "
+                "another kind of machine trained it, net makes others, or somebody changed the record"
+            )
         rows.append(dict(n_labelled=n, **{k: v for k, v in found.items() if k != "per_sample"}))
     return pd.DataFrame(rows)

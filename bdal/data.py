@@ -981,3 +981,10 @@ def inputs(self:Pool,
 )->torch.Tensor: # float32 [n, ...]
     "Some inputs, from the memory or the disk"
     return take(self.x, idx)
+
+@patch
+def spread(self:Pool,
+    n:int=1000, # inputs, at most
+)->torch.Tensor: # float32 [n, ...]
+    "Inputs from the first to the last, in equal steps"
+    return self.inputs(torch.arange(0, N := len(self.x), -(-N//n)))

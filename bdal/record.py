@@ -285,7 +285,8 @@ def unlike(
         if not lists or not all(map(is_number, a + b)): return a == b
         return max(abs(v - w) for v, w in zip(a, b)) <= .01*max(map(abs, a)) + 1e-4   # another machine
     words = dict(weights="the sum of the initial weights (net makes other networks)",
-                 outputs="the initial outputs (net computes otherwise)")
+                 computes="what new networks compute (net, or the inputs, are others)",
+                 learns="what new networks learn (net has other layers, or freezes some)")
     return {words.get(k, k): (was[k], now[k]) for k in was if k in now and not same(was[k], now[k])}
 
 # %% ../nbs/deeper/record.ipynb #f5ecf360

@@ -5,7 +5,7 @@
 # %% ../nbs/03_steps.ipynb #96b71103
 from __future__ import annotations
 import copy, csv, getpass, hashlib, inspect, io, math, re, time, warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from torch import nn
+import torch.nn.functional as F
 from torch.nn.parameter import is_lazy
 from fastcore.basics import patch
 from .data import Data, Pool, as_indices, as_inputs, as_labels, as_number, as_whole
@@ -325,20 +326,20 @@ def take_step(net, x, classes, protocol, dtype):
 # %% ../nbs/03_steps.ipynb #d8ab6472
 def rehearse(
     net_of_seed, # function seed -> module
-    x:torch.Tensor, # inputs, from two, [n, ...]
-    classes:int, # C
+    pool:Pool, # of the trial
+    few:torch.Tensor, # inputs that the arithmetic must not change, from two, [n, ...]
     protocol:Protocol, # of the trial
     device="cpu", # where to compute
 )->tuple: # what it `begins_as`; and the arithmetic: of "auto", float32 where the fast one fails
     "One step of training, and samples: what would fail late fails now"
-    fast, x = DTYPES[protocol.dtype] or auto_dtype(device, x), x[:2]   # two are enough for a step
+    fast, x = DTYPES[protocol.dtype] or auto_dtype(device, few), few[:2]   # two are enough for a step
     net = new_net(net_of_seed, protocol.seed, 0, device)
-    begun = begins_as(net, x.to(device))
+    begun = begins_as(net, pool.spread(8).to(device))
     with seeded(0, "rehearsal"): check_augment(protocol.augment, x)
     make_consistent(net)
     last = fast if DTYPES[protocol.dtype] else torch.float32
     for dtype in (fast, last):
-        try: take_step(net, x, classes, protocol, dtype); return begun, dtype
+        try: take_step(net, x, pool.classes, protocol, dtype); return begun, dtype
         except Exception as e:
             if dtype != last: continue
             if dtype == torch.float32 and isinstance(e, (ValueError, TypeError)): raise   # in words of ours
@@ -386,11 +387,14 @@ def layers_in_words(
 )->str: # a line a layer; of another torch the same
     "Names, kinds, sizes and choices of all layers, in a text of ours"
     def plain(v): return v is None or isinstance(v, (bool, int, float, str, tuple, list, torch.Size))
-    def size(o): return "lazy" if is_lazy(o) else list(o.shape)
+    def size(o): return "lazy" if is_lazy(o) else f"{list(o.shape)}{'' if o.requires_grad else ' frozen'}"
     lines = list[str]()
     for name, m in net.named_modules():
         sizes = [f"{k} {size(o)}" for k, o in m.named_parameters(recurse=False)]
-        said = [f"{k} {getattr(m, k)}" for k in _SAID if k in vars(m) and plain(vars(m)[k])]
+        said = [f"{k} {vars(m)[k]}" for k in _SAID if k in vars(m) and plain(vars(m)[k])]
+        if not type(m).__module__.startswith(("torch.nn.", "bdal.")):   # of one's own, all numbers and texts
+            own = {k: v for k, v in vars(m).items() if k not in (*_SAID, "training") and k[0] != "_"}
+            said += [f"{k} {v}" for k, v in sorted(own.items()) if isinstance(v, (int, float, str))]
         lines.append(" ".join([name, type(m).__name__, *said, *sizes]))
     return "\n".join(lines)
 
@@ -418,12 +422,20 @@ def signature(
 
 def begins_as(
     net:nn.Module, # before training
-    x:torch.Tensor, # two inputs
-)->dict: # weights; outputs, the first eight numbers, four digits
-    "What says whether another function makes the same network: what it holds, and what it computes"
-    weights = signature(net)
-    with undisturbed(), seeded(0, "rehearsal"), evaluating(net): out = net(x)   # lazy weights are drawn
-    return dict(weights=weights, outputs=[float(f"{v:.4g}") for v in out.flatten()[:8].tolist()])
+    x:torch.Tensor, # a few inputs, [n, ...]
+)->dict: # weights; computes: a number an input; learns: the size of the gradient, where there is one
+    "What says whether another function makes the same network: what it holds, computes and learns"
+    begun:dict = dict(weights=signature(net))
+    with undisturbed(grad=True), seeded(0, "rehearsal"), evaluating(net):   # lazy weights are drawn
+        out = as_logits(net(x))
+        places = torch.arange(1., 1 + out.shape[1], device=out.device).cos()
+        said = dict(computes=out.nan_to_num() @ places)
+        with suppress(RuntimeError):   # CUDA differentiates recurrent layers in training only
+            loss = F.cross_entropy(out, torch.arange(len(x), device=out.device) % out.shape[1])
+            weights = [w for w in net.parameters() if w.requires_grad]
+            slopes = torch.autograd.grad(loss, weights, allow_unused=True)
+            said["learns"] = torch.stack([g.norm() for g in slopes if g is not None]).norm()[None]
+    return begun | {k: [float(f"{v:.4g}") for v in vs.tolist()] for k, vs in said.items()}
 
 # %% ../nbs/03_steps.ipynb #ac4b3ede
 def needs_disagreement(
@@ -570,13 +582,13 @@ class Learner:
         if start is None: start = self.record.begun or ((), ()) if classes else self.record.begun
         self.pool = Pool(x, start, classes, copy=data is None) # inputs, and the labels that are known
         self.protocol.check_sizes(len(self.pool.labelled) or 1, len(self.pool.x))
-        few = self.pool.inputs(torch.arange(0, N := len(self.pool.x), -(-N//1000)))
+        few = self.pool.spread(1000)
         shape, C = tuple(few.shape[1:]), self.pool.classes
         self.test, self.targets = held_out(test, test_parts, shape, C), as_targets(targets, shape)
         warn_if_large(x=few, test=self.test and self.test.x[:1000])
         self.device, self.net_of_seed = as_device(device), net or partial(default_net, C, self.protocol.p, shape)
-        example = check_net(self.net_of_seed, few[::-(-len(few)//8)], C, self.protocol, self.device)
-        begun, self.fast = rehearse(self.net_of_seed, few, C, self.protocol, self.device)
+        example = check_net(self.net_of_seed, self.pool.spread(8), C, self.protocol, self.device)
+        begun, self.fast = rehearse(self.net_of_seed, self.pool, few, self.protocol, self.device)
         self.trained, self.earlier = Trained(), Trained() # networks of this round and of the last
         self.kappas, self.progress = dict[int, float](), Progress() # agreement, a round
         self.row, self.scores_N = dict[str, Any](), torch.tensor([]) # the open question, and its scores

@@ -225,8 +225,54 @@ def test_a_network_that_computes_otherwise_is_another_trial(tmp_path, then):
     path = tmp_path / "a.jsonl"
     begin(path, own(torch.relu))
     begin(path, own(lambda h: h.clamp(min=0) * (1 + 1e-6)))
-    with pytest.raises(ValueError, match="the record of another trial: the initial outputs .net computes otherwise. is"):
+    with pytest.raises(ValueError, match="the record of another trial: what new networks (compute|learn) .net"):
         begin(path, own(then))
+
+
+class Path(nn.Module):
+    "What it is made with is seen in training only"
+
+    def __init__(self, drop_prob):
+        super().__init__()
+        self.drop_prob = drop_prob
+
+    def forward(self, x):
+        return x * (torch.rand(len(x), 1) > self.drop_prob) if self.training else x
+
+
+def hidden(kind, on):
+    "A network in which something is changed that its outputs at the start do not show"
+
+    def net(seed):
+        layers = [nn.Linear(8, 16), nn.ReLU(), Path(0.8 if (kind, on) == ("a choice", True) else 0.1), nn.Dropout(0.5), nn.Linear(16, 2)]
+        if on and kind == "frozen":
+            layers[0].requires_grad_(False)
+        if kind == "a head of zeros":
+            nn.init.zeros_(layers[-1].weight), nn.init.zeros_(layers[-1].bias)
+            layers[1] = Own2(torch.tanh if on else torch.relu)
+        if kind == "the last class":
+            layers.append(Own2(lambda out: torch.cat([out[:, :1], out[:, 1:] * (1 - 2 * on)], 1)))
+        return nn.Sequential(*layers)
+
+    return net
+
+
+class Own2(nn.Module):
+    def __init__(self, f):
+        super().__init__()
+        self.f = [f]
+
+    def forward(self, x):
+        return self.f[0](x)
+
+
+@pytest.mark.parametrize("kind", ["frozen", "a choice", "a head of zeros", "the last class"])
+def test_a_change_that_the_first_outputs_do_not_show(tmp_path, kind):
+    path = tmp_path / "a.jsonl"
+    begin(path, hidden(kind, False))
+    begin(path, hidden(kind, False))
+    with pytest.raises(ValueError, match="the record of another trial: (net is|what new networks (compute|learn))"):
+        begin(path, hidden(kind, True))
 
 
 @pytest.mark.parametrize("change", [dict(lr=0.003), dict(weight_decay=9.0)])
@@ -253,6 +299,26 @@ def test_networks_of_a_record_that_somebody_changed(tmp_path, change):
         measures_at(Record(path), data, [14], net)
 
 
+@pytest.mark.parametrize("test_nll", [None, "as it was"])
+def test_a_record_whose_accuracy_somebody_changed(tmp_path, test_nll):
+    "Also where NLL is as it was, or was not measured"
+    import json
+
+    from bdal.calibration import measures_at
+    from bdal.data import Data
+    from bdal.record import Record
+    from bdal.steps import run_trial
+
+    data, path = Data("tiny", X, Y, X, Y, ("a", "b")), tmp_path / "a.jsonl"
+    run_trial(data, "bald", 3, 14, record=path, net=own(torch.relu), T=2, schedule="steps 20", per_class=4, progress=False).close()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[-1]["test_accuracy"] = 0.01
+    if test_nll is None: lines[-1]["test_nll"] = None
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.warns(UserWarning, match="at 14 labels the record says accuracy 0.0100"):
+        measures_at(Record(path), data, [14], own(torch.relu))
+
+
 @pytest.mark.parametrize("parts", [None, dict(a=[0, 1, 2]), dict(a=[0, 1, 2], b=[3, 5]), dict(a=[0, 1, 2], c=[3, 4]), dict(a=[3, 4], b=[0, 1, 2]), {**THERE, "c": [7]}])
 @pytest.mark.parametrize("data", [None, dict(data="mine", fingerprint="x")])
 def test_other_parts_of_the_test_set_are_another_trial(tmp_path, parts, data):
@@ -269,6 +335,6 @@ def test_a_record_that_does_not_know_its_weights_goes_on(tmp_path):
     path = tmp_path / "a.jsonl"
     begin(path)
     header = json.loads(path.read_text())
-    assert {*header.pop("began")} == {"weights", "outputs", "test_parts"}
+    assert {*header.pop("began")} == {"weights", "computes", "learns", "test_parts"}
     path.write_text(json.dumps(header) + "\n")
     begin(path, other(CHANGES["scaled"]))
