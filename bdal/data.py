@@ -141,15 +141,16 @@ def features_lost(
     dtype:torch.dtype, # to which they would be rounded
 )->torch.Tensor: # of each feature, bool [D]
     "Where would rounding change an input by more than 2 % of the feature's spread?"
-    given = given[::max(1, len(given)//1000)].flatten(1)   # enough to know, wherever they stand
+    if len(given) > 1000:   # enough to know, wherever they stand
+        given = given[torch.randperm(len(given), generator=stream(0, "rows"))[:1000].to(given.device)]
+    given = given.flatten(1)
     was = given if given.dtype == torch.float32 else given.double()
-    error, was = given.to(dtype).to(was.dtype) - was, was - was.mean(0)
+    error, size, was = given.to(dtype).to(was.dtype) - was, was.abs(), was - was.mean(0)
     near = (was.abs() <= 3*was.std(0, correction=0)).to(was.dtype)   # a -999 for "missing" is no spread
     def mean(t): return (near*t).sum(0)/near.sum(0)
     def spread(t): return mean((t - mean(t)).square()).sqrt()
-    noise = 4*torch.finfo(given.dtype if given.is_floating_point() else was.dtype).eps
-    size = (near*given.abs()).amax(0)
-    return (spread(error) > .02*spread(was)) & (spread(was) > noise*size)
+    noise = {torch.float32: 1e-6, torch.float64: 2e-13}.get(given.dtype, 0)   # of one's own arithmetic
+    return (spread(error) > .02*spread(was)) & (spread(was) > noise*(near*size).amax(0))
 
 def warn_if_lost(
     name:str, # what to call the inputs
@@ -159,7 +160,10 @@ def warn_if_lost(
     lost = features_lost(given, torch.float32)
     if not lost.any(): return
     some = f"{int(lost.sum())} of {len(lost)} features"
-    warnings.warn(f"{name} loses digits in {some}: float32 has seven; take the mean away first", stacklevel=4)
+    warnings.warn(
+        f"{name} loses digits in {some}: float32 has seven, from 1e-38 on; take the mean away first, "
+        "and divide by the standard deviation", stacklevel=4,
+    )
 
 # %% ../nbs/00_data.ipynb #3916080f
 def as_inputs(
@@ -181,7 +185,8 @@ def as_inputs(
     if given.ndim < 2 or not len(given):
         raise ValueError(f"{name} has shape {list(given.shape)}; give at least one input, as [N, ...]")
     x = given.float().div_(255) if given.dtype == torch.uint8 else given.float()
-    if given.dtype in (torch.float64, torch.int64, torch.int32): warn_if_lost(name, given)
+    if given.dtype == torch.float64 or given.dtype.itemsize > 2 and not given.is_floating_point():
+        warn_if_lost(name, given)
     if x.ndim == 3: x = x[:, None]
     sum_is_finite = bool(torch.isfinite(x.sum()))   # as it is wherever all values are, if it does not overflow
     if not sum_is_finite and len(bad := (~torch.isfinite(x).flatten(1).all(1)).nonzero()):
