@@ -22,7 +22,7 @@ def draw_masks(
     p:float, # probability that a unit is dropped
     generator:torch.Generator|None=None, # source of chance; none: torch's own
 )->torch.Tensor: # float32 [T, *shape], each 0 or 1/(1-p)
-    "T dropout masks; the first of many masks are the same as few"
+    "T dropout masks; the first ones do not depend on T"
     kept = torch.rand(T, *shape, generator=generator) >= p
     return kept / (1 - p)
 

@@ -511,7 +511,7 @@ def line(
     *args, # for `make`
     **kwargs,
 )->pd.DataFrame: # its rows
-    "A line of the first page, or what it waits for"
+    "A line in short, or what it waits for"
     try: rows = make(*args, **kwargs)
     except NotMeasured as e: rows = [dict(what=str(e))]
     return pd.DataFrame([dict(question=question, **row) for row in rows], columns=_SHORT)
@@ -532,7 +532,7 @@ def _one_short(r):
 def short_in_words(
     table:pd.DataFrame, # of `line`, several
 )->pd.DataFrame: # a row a question; texts
-    "The first page's lines as a reader sees them"
+    "The lines in short as a reader sees them"
     lines = {}
     for question, rows in table.groupby("question", sort=False):
         named = list(dict.fromkeys(_one_short(r) for r in rows.to_dict("records") if r["what"]))

@@ -497,7 +497,7 @@ def gain_in_words(
     counts=(50, 100, 200, 300), # numbers of labels to name, of those in `COUNTS`
     levels=(.9, .95), # of accuracy
 )->str: # markdown
-    "What a study gains over another: some rows of `Comparison.gaps`, and labels to a level"
+    "What a study gains over another: some rows of `Comparison.gaps`, and labels from which a level holds"
     gap, A, B = studies.gaps(a, b), studies.names[a], studies.names[b]   # all its rows are one family
     gap = gap[[row in {*(f"at {n}" for n in counts), gap.index[-1]} for row in gap.index]]
     where = [f"from {row} labels" if " to " in row else f"{row} labels" for row in gap.index]
@@ -505,11 +505,12 @@ def gain_in_words(
     lines = [f"- {A} minus {B}, mean of {len(studies.seeds)} pairs: {at_counts}."]
     reached = studies.frame.assign(test_accuracy=studies.frame[studies.value])
     for level in levels:
-        one, other = (quantiles(labels_to(reached, level)[s], (.5,))[0] for s in (a, b))
+        to = labels_to(reached, level, hold=3)
+        one, other = (quantiles(to[s], (.5,))[0] for s in (a, b))
         said = [f"{v:g} labels" if np.isfinite(v) else f"more than {studies.last:g}" for v in (one, other)]
         known = np.isfinite(other - one) and one != other
         saved = f", {abs(other - one):g} {'fewer' if one < other else 'more'}" if known else ""
-        lines.append(f"- To {level:.0%}: {A} {said[0]}, {B} {said[1]}{saved} (medians).")
+        lines.append(f"- To hold {level:.0%}: {A} {said[0]}, {B} {said[1]}{saved} (medians).")
     return "\n".join(lines)
 
 # %% ../nbs/deeper/study.ipynb #1e3db0c5

@@ -28,7 +28,7 @@ def survives(
     some = torch.as_tensor(x[torch.randperm(len(x), generator=stream(0, "rows"))[:1000]]).float()
     if some.equal(some.round()): return some.to(dtype).float().equal(some)
     lost = features_lost(some, dtype).float().mean()
-    return bool(lost <= (.01 if x.ndim == 4 else 0))   # a pixel of the margin, nearly always black, may
+    return bool(lost <= (.01 if x.ndim == 4 else 0))   # a pixel at the border, nearly always black, may
 
 # %% ../nbs/01a_training.ipynb #676324c8
 def _bfloat16_is_fast():
