@@ -6,13 +6,16 @@
 from __future__ import annotations
 import importlib, itertools, sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from .data import Data, mnist, repeated, show_images, torchvision_data
+from .pictures import as_text, is_grey, is_picture, visible_files
 from .acquisition import lookup
 from .steps import Learner, as_told, run_trial
 from .record import Record
@@ -76,26 +79,16 @@ def function_of(
 # %% ../nbs/deeper/study.ipynb #0fa15a6d
 def folder_data(
     folder, # of class folders, or of `train` and `test` with class folders
-    side:int=32, # pixels of a square
+    side:int=64, # pixels of a square
 )->Data: # named as the folder
-    "Pictures in class folders, as torchvision's ImageFolder finds them"
-    from PIL import Image, ImageOps
-    from torchvision.datasets import ImageFolder
+    "Pictures in class folders, as `Data.from_folder` reads them"
     folder = Path(folder)
-    parts = ["train", "test"] if (folder/"train").is_dir() and (folder/"test").is_dir() else [""]
-    with Image.open(ImageFolder(folder/parts[0]).samples[0][0]) as first:
-        mode = "L" if first.mode in ("1", "L", "LA", "I;16") else "RGB"
-    def read(path):
-        try:
-            with Image.open(path) as image:
-                return ImageOps.exif_transpose(image).convert(mode).resize((side, side))
-        except OSError as e:
-            raise ValueError(f"{path} is no picture ({e}); repair it, or take it away") from e
-    found = [ImageFolder(folder/part, loader=read) for part in parts]
-    if found[0].classes != found[-1].classes:
-        raise ValueError(f"{folder} has the classes {found[0].classes} to train and "
-                         f"{found[-1].classes} to test; make them equal")
-    return Data.from_dataset(found[0], found[1] if len(found) > 1 else None, folder.resolve().name)
+    split = (folder/"train").is_dir() and (folder/"test").is_dir()
+    pool, test = (folder/"train", folder/"test") if split else (folder, None)
+    mode = "RGB"
+    with suppress(OSError, StopIteration), Image.open(next(filter(is_picture, visible_files(pool)))) as first:
+        if is_grey(first): mode = "L"
+    return Data.from_folder(pool, side, mode, test=test, labelled=True, name=as_text(folder.resolve().name))
 
 # %% ../nbs/deeper/study.ipynb #7fd7f9f9
 def _key_words(name):
