@@ -73,7 +73,10 @@ class Answers:
     def at_question(self)->tuple: # (said, classes): what the network of this round may know
         return self.opened or (self.said, self.classes)
 
-    def put(self, i, said):
+    def put(self,
+        i:int, # index of an image
+        said:Said|None, # what is said of it; none: nothing
+    ):
         "Say it of an image; none: nothing"
         if said is None: self.said.pop(i, None)
         else: self.said[i] = said

@@ -97,7 +97,7 @@ def _measured(side, frames, studies, unit):
 
 # %% ../nbs/deeper/claims.ipynb #41b990f7
 def pairs_of(
-    claim:Claim,
+    claim:Claim, # of claims.toml
     frames:dict, # study -> its rounds, as from `study_frames`
     **also, # arguments of the measure that replace the claim's own
 )->pd.DataFrame: # a row a seed; more, than
@@ -115,7 +115,7 @@ def pairs_of(
 _ALONG = ("mean", "spread", "steps", "rounds", "share", "labels") # over the labels that all studies cover
 
 def range_of(
-    claim:Claim,
+    claim:Claim, # of claims.toml
     frames:dict, # study -> its rounds
 )->dict: # first, last (label counts); later_than, counts_as; those that apply
     "The labels over which a claim is decided; of labels to a level only where the trials end too soon"
@@ -130,7 +130,7 @@ def range_of(
 
 # %% ../nbs/deeper/claims.ipynb #dad5cfcc
 def spread_of(
-    claim:Claim,
+    claim:Claim, # of claims.toml
     frames:dict, # study -> its rounds
 )->tuple|None: # as from `pooled_spread`, in the claim's unit; none: this is no mean
     "How far differences stray by all studies of the claim's pool that cover its labels"
@@ -155,7 +155,7 @@ COLUMNS = ("step claim words read_as unit first last later_than counts_as more t
            "beyond p p_fdr test df p_own finds answer verdict remark").split()
 
 def outcome(
-    claim:Claim,
+    claim:Claim, # of claims.toml
     frames:dict, # study -> its rounds
 )->dict: # a row of the verdicts, not judged yet; `gap`: the differences within pairs, if it is measured
     "What was measured of one claim, or the verdict that it was not"

@@ -497,7 +497,10 @@ def are_classes(
     return True
 
 # %% ../nbs/00_data.ipynb #f01d0100
-def check_sorted(files, folder):
+def check_sorted(
+    files:list, # paths of pictures to test on
+    folder:Path, # where they are
+)->None:
     "Refuse a folder to test on whose pictures have no class"
     if loose := [f for f in files if f.parent == folder]:
         raise ValueError(f"{as_text(loose[0])} is in no subfolder, and the subfolders are the classes; move "
@@ -519,7 +522,13 @@ def find_pictures(
     return files, apart, other_kinds(others)
 
 # %% ../nbs/00_data.ipynb #fcba40ed
-def check_choices(test, test_size, labelled, seed, memory):
+def check_choices(
+    test, # of `from_folder`, as given
+    test_size, # of `from_folder`, as given
+    labelled, # of `from_folder`, as given
+    seed, # of `from_folder`, as given
+    memory, # of `from_folder`, as given
+)->None:
     "Refuse, before a file is opened, what `from_folder` cannot do"
     if test is not None and test_size is not None:
         raise ValueError("there are test= and test_size=; give a folder, or how many to hold out, not both")

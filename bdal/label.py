@@ -294,7 +294,11 @@ class Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "bdal", ""
     def log_message(self, *args): pass
 
-    def say(self, status, content, kind="text/plain"):
+    def say(self,
+        status:int, # of HTTP
+        content:bytes, # of the answer
+        kind:str="text/plain", # of the content
+    ):
         self.send_response(status)
         policy = ("default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; "
                   "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
@@ -600,7 +604,9 @@ def _waiting(what):
     if sys.stderr.isatty(): print(what, file=sys.stderr, flush=True)
 
 # %% ../nbs/deeper/label.ipynb #ff667031
-def main(args=None):
+def main(
+    args=None, # words of the command line; default: those that were given
+):
     "`bdal_label scans --classes cat dog`"
     parser = argparse.ArgumentParser("bdal_label", description="Label a folder of pictures in the browser, "
                                      "while a network learns what to ask. Everything is saved at once.")

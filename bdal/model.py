@@ -105,7 +105,9 @@ def make_consistent(
     return exchanged
 
 # %% ../nbs/01_model.ipynb #644642f1
-def check_module(net):
+def check_module(
+    net, # as given
+)->None:
     "Is it a network, and not what makes one?"
     if isinstance(net, nn.Module): return
     raise TypeError(f"net is a {type(net).__name__}; give a module, such as net(0)")

@@ -279,7 +279,11 @@ def visible_files(
     return sorted(found, key=lambda p: p.relative_to(folder).parts)
 
 # %% ../nbs/deeper/pictures.ipynb #91c70101
-def is_picture(path): return path.suffix.lower() in KINDS or not path.suffix or path.is_dir()
+def is_picture(
+    path:Path, # of a file
+)->bool:
+    "By its name, or because it has no kind"
+    return path.suffix.lower() in KINDS or not path.suffix or path.is_dir()
 
 def picture_files(
     folder, # where to look, in its subfolders too

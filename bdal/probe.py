@@ -16,9 +16,9 @@ from .model import ConsistentDropout, as_logits, evaluating, first_given, pass_o
 from .model import sampling, warn_of_probabilities
 
 # %% auto #0
-__all__ = ['dropout_of_call', 'worn', 'Watch', 'reading', 'check_passes', 'held_apart', 'check_seen', 'check_reads', 'check_same',
-           'as_it_trains', 'when_training', 'check_called', 'Draws', 'check_chance', 'graph', 'nudged', 'cut_off',
-           'warn_of_bounds', 'check_learns', 'Shared', 'shared_log_probs', 'shares']
+__all__ = ['dropout_of_call', 'worn', 'Watch', 'reading', 'check_passes', 'held_apart', 'check_seen', 'check_reads',
+           'check_repeats', 'as_it_trains', 'when_training', 'check_called', 'Draws', 'check_chance', 'graph', 'nudged',
+           'cut_off', 'warn_of_bounds', 'check_learns', 'Shared', 'shared_log_probs', 'shares']
 
 # %% ../nbs/deeper/probe.ipynb #312948c8
 _DROPOUTS = ("dropout", "native_dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
@@ -45,7 +45,9 @@ def dropout_of_call(
 
 # %% ../nbs/deeper/probe.ipynb #4f949ecc
 @contextmanager
-def worn(mode):
+def worn(
+    mode, # what watches, a `TorchFunctionMode`; its `acts` says whether it still does
+):
     "The mode is on within the block; if an interrupt leaves it on torch's stack, it notes nothing more"
     try:
         with mode: yield mode
@@ -63,7 +65,9 @@ class Watch(TorchFunctionMode):
 
 # %% ../nbs/deeper/probe.ipynb #5508b57a
 @contextmanager
-def reading(net):
+def reading(
+    net:nn.Module, # with consistent dropout
+):
     "Within the block, notes what each dropout layer reads; the value is a dict, layer -> tensor"
     reads = dict[nn.Module, torch.Tensor]()
     def note(m, args, kwargs): reads[m] = first_given(args, kwargs)
@@ -91,11 +95,14 @@ def check_passes(
         switch(1)
         other = pass_once(net, x[:1])[0]
     check_called(net, x[:1], reads)
-    check_same(net, one, same, beside)
+    check_repeats(net, one, same, beside)
     return torch.cat([one, other])
 
 # %% ../nbs/deeper/probe.ipynb #5508b57d
-def held_apart(net, wanted):
+def held_apart(
+    net:nn.Module, # any
+    wanted, # function of an object -> bool
+)->list: # such as "encoder.layers"
     "Names of what in a network holds something of which `wanted` is true: lists, dictionaries and others"
     def within(v):
         some = v.values() if isinstance(v, dict) else v if isinstance(v, (list, tuple, set)) else None
@@ -104,7 +111,10 @@ def held_apart(net, wanted):
             if any(map(wanted, within(v)))]
 
 # %% ../nbs/deeper/probe.ipynb #111ec968
-def check_seen(net, seen):
+def check_seen(
+    net:nn.Module, # with consistent dropout
+    seen, # dropout of other kinds in a pass: (function, on?), as `Watch` notes it
+)->None:
     "An error for dropout that is not ours"
     who, inside = type(net).__name__, {*net.modules()}
     def drops(o): return isinstance(o, nn.modules.dropout._DropoutNd) and o not in inside
@@ -122,7 +132,12 @@ def check_seen(net, seen):
         )
 
 # %% ../nbs/deeper/probe.ipynb #5508b57c
-def check_reads(net, x, reads, beside):
+def check_reads(
+    net:nn.Module, # with consistent dropout
+    x:torch.Tensor, # inputs, [n, ...]
+    reads:dict, # layer -> what it read of the first input alone
+    beside:dict, # layer -> what it read of all of them
+)->None:
     "An error for dropout of weights, which are the same for any inputs"
     def alike(others): return [m for m in reads if m.p and m in others and len(reads[m]) > 1 and
                                torch.equal(reads[m], others[m])]
@@ -135,7 +150,12 @@ def check_reads(net, x, reads, beside):
         )
 
 # %% ../nbs/deeper/probe.ipynb #f44433cb
-def check_same(net, one, same, beside):
+def check_repeats(
+    net:nn.Module, # that is asked
+    one:torch.Tensor, # its answer to an input, [1, C]
+    same:torch.Tensor, # to the same once more, [1, C]
+    beside:torch.Tensor, # to the same beside others, [1, C]
+)->None:
     "An error for what depends on more than the masks and the input"
     scale, who = 1 + one.abs().max(), type(net).__name__
     if (one - same).abs().max() > 1e-4*scale:
@@ -147,7 +167,10 @@ def check_same(net, one, same, beside):
 
 # %% ../nbs/deeper/probe.ipynb #111ec961
 @contextmanager
-def as_it_trains(net, *resting):
+def as_it_trains(
+    net:nn.Module, # any
+    *resting:type, # layers that stay as in evaluation, besides batch norm
+):
     "Within the block: a copy in training mode, whose batch norm and layers of these kinds rest; seeded"
     try: net = copy.deepcopy(net)   # which may count its passes
     except Exception: pass   # a few cannot be copied
@@ -157,7 +180,10 @@ def as_it_trains(net, *resting):
             if isinstance(m, (nn.modules.batchnorm._BatchNorm, *resting)): m.eval()
         yield net
 
-def when_training(net, x):
+def when_training(
+    net:nn.Module, # with consistent dropout
+    x:torch.Tensor, # an input, [1, ...]
+)->set|None:
     "Names of the dropout layers that a pass in training mode calls; none: it cannot be made"
     seen, hooks = set[str](), []
     with as_it_trains(net) as net:
@@ -172,7 +198,11 @@ def when_training(net, x):
     return seen
 
 # %% ../nbs/deeper/probe.ipynb #8e16f5df
-def check_called(net, x, called):
+def check_called(
+    net:nn.Module, # with consistent dropout
+    x:torch.Tensor, # an input, [1, ...]
+    called:dict, # dropout layers that a pass in evaluation called
+)->None:
     "An error for dropout that only training calls. A layer left over, or a branch not taken, does no harm"
     drops = {n: m for n, m in net.named_modules() if isinstance(m, ConsistentDropout) and m.p}
     idle = [n for n, m in drops.items() if m not in called]
@@ -272,14 +302,21 @@ def graph(
     return {getattr(step, "variable") for step in ends}, steps - ends
 
 # %% ../nbs/deeper/probe.ipynb #72b4c8e5
-def nudged(net, weights=None):
+def nudged(
+    net:nn.Module, # changed in place
+    weights=None, # parameters to move; none: all
+)->nn.Module:
     "Its weights, moved a little: a head that begins with zeros, as a transformer's, would hide dropout"
     with torch.no_grad(), seeded(0, "nudge"):
         for w in net.parameters() if weights is None else weights:
             if w.requires_grad: w.add_(torch.randn_like(w), alpha=.01)
     return net
 
-def cut_off(net, x, learns):
+def cut_off(
+    net:nn.Module, # in training; its weights are moved
+    x:torch.Tensor, # inputs, [n, ...]
+    learns:set, # parameters that have a gradient
+)->list:
     "Names of the layers whose weights count, and should learn, and do not; they are moved"
     idle = dict[str, list]()
     for name, w in net.named_parameters():
@@ -298,7 +335,9 @@ _BOUNDED = dict(Sigmoid="a sigmoid", Hardsigmoid="a sigmoid", Tanh="tanh", Hardt
 _LAID_OUT = ("View", "UnsafeView", "ReshapeAlias", "Alias", "Squeeze", "Unsqueeze", "Clone", "ToCopy", "T",
              "Transpose", "Permute", "Select", "Slice")
 
-def warn_of_bounds(out):
+def warn_of_bounds(
+    out, # logits with their history, [n, C]
+):
     "A warning where a network ends in a function that no logit should pass"
     def kind(): return type(step).__name__.rstrip("0123456789").removesuffix("Backward")
     step = out.grad_fn
@@ -327,15 +366,17 @@ def check_learns(
     if steps & steps_too:
         raise ValueError(f"{who} keeps a result of an earlier pass, or of its making, with "
                          "gradients to come; compute it in forward, or let it be detached")
-    if names := cut_off(net, x, learns | learns_too):
-        raise ValueError(f"{who} computes with {', '.join(names)}, which never learn: something cuts their "
+    if cut := cut_off(net, x, learns | learns_too):
+        raise ValueError(f"{who} computes with {', '.join(cut)}, which never learn: something cuts their "
                          "gradients off, such as torch.no_grad() or detach(); take that out, or call "
                          "requires_grad_(False) on what shall stay as it is")
 
 # %% ../nbs/deeper/probe.ipynb #d5c938a5
 class Shared(TorchFunctionMode):
     "The first pass within it computes; later ones read what it computed up to the first dropout that samples"
-    def __init__(self, net):
+    def __init__(self,
+        net, # with consistent dropout
+    ):
         super().__init__()
         self.calls, self.at, self.ahead, self.first = list(), 0, True, True
         drops = [m for m in net.modules() if isinstance(m, ConsistentDropout) and m.T]

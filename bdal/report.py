@@ -73,8 +73,8 @@ def paragraph(
 
 # %% ../nbs/deeper/report.ipynb #0e98fada
 def section(
-    report:Report,
-    title:str,
+    report:Report, # that is written
+    title:str, # of the section
     text:str, # above the table
     *after:str, # paragraphs below it
     name:str="", # of the table's file; none: no file
@@ -482,7 +482,7 @@ def shares_short(
 # %% ../nbs/deeper/report.ipynb #038f1fc2
 def steps_short(
     frames:dict, # study -> its rounds
-    study:str,
+    study:str, # name
     base:str, # the study that is subtracted
 )->list: # of one row
     "Steps of training minus those of another study"
@@ -506,10 +506,10 @@ def mistakes_short(
 
 # %% ../nbs/deeper/report.ipynb #e530d556
 def line(
-    question:str,
+    question:str, # that the line answers
     make, # gives rows; may raise `NotMeasured`
     *args, # for `make`
-    **kwargs,
+    **kwargs, # for `make`
 )->pd.DataFrame: # its rows
     "A line in short, or what it waits for"
     try: rows = make(*args, **kwargs)
@@ -598,7 +598,7 @@ def panels(
     frames:dict, # study -> its rounds
     studies, # names; the first is drawn
     names:dict, # study -> its name
-    title:str="",
+    title:str="", # of the figure
     log:bool=False, # x axis in powers of two?
 ):
     "Two panels: NLL and accuracy, train and test"
@@ -610,7 +610,7 @@ def train_and_test(
     frames:dict, # study -> its rounds
     studies, # names; the first is drawn
     names:dict, # study -> its name
-    title:str="",
+    title:str="", # of the figure
 ):
     "Train and test accuracy along the labels"
     ax = plot_curves(_columns(together(frames, studies[0]), "accuracy"), "y", title)
@@ -620,7 +620,7 @@ def train_and_test(
 
 # %% ../nbs/deeper/report.ipynb #d6514c66
 def figure(
-    report:Report,
+    report:Report, # that is written
     name:str, # of the file, without .png
     shows:str, # what there is to see
     draw, # one of the above

@@ -34,13 +34,15 @@ from .record import FORMAT, PROTOCOL, Record, all_hosts, as_path, header, last_a
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['DTYPES', 'TARGETS', 'GO_ON', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'no_network', 'cannot_take', 'as_device', 'check_new', 'check_same', 'check_training', 'alone', 'check_logits', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'begins_as', 'needs_disagreement', 'same_net', 'net_as_told', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_make', 'how_to_load', 'check_heads']
+__all__ = ['DTYPES', 'TARGETS', 'GO_ON', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'no_network', 'cannot_take', 'as_device', 'check_new', 'check_answer', 'check_training', 'alone', 'check_logits', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'begins_as', 'needs_disagreement', 'same_net', 'net_as_told', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_make', 'how_to_load', 'check_heads']
 
 # %% ../nbs/03_steps.ipynb #e2a9c4d7
 DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
 
 # %% ../nbs/03_steps.ipynb #e3bbea8a
-def check_dropout(p):
+def check_dropout(
+    p, # as given: a number, or three
+):
     "A probability, or three; numpy's too"
     p = p.tolist() if isinstance(p, (np.ndarray, np.number)) else p
     ps = p if isinstance(p, (list, tuple)) else (p,)*3
@@ -49,7 +51,10 @@ def check_dropout(p):
     return type(ps)(map(float, ps)) if any(isinstance(q, np.floating) for q in ps) else p
 
 # %% ../nbs/03_steps.ipynb #d92ac779
-def check_race(race, selector):
+def check_race(
+    race, # as given: a share of the pool
+    selector:str, # name in `SELECTORS`
+):
     "A share of the pool, as a number"
     ok = isinstance(race, (int, float, np.floating)) and not isinstance(race, bool)
     if not ok or not (0 < race <= 1 and can_race(selector)):
@@ -180,14 +185,21 @@ def new_net(
         return net_of_seed(derive_seed(seed, "weights", round)).to(device)
 
 # %% ../nbs/03_steps.ipynb #1214a303
-def no_network(net, error):
+def no_network(
+    net, # what should make networks
+    error:Exception, # that it raised
+)->str:
     "Why something makes no network of a seed, and what to do"
     name = net.__name__ if isinstance(net, type) else "MyNet"
     what = f"net is the class {name}, which" if isinstance(net, type) else "net"
     return (f"{what} makes no network of a seed ({error}); give a function seed -> module, "
             f"such as lambda seed: {name}()")
 
-def cannot_take(x, error, net=None):
+def cannot_take(
+    x:torch.Tensor, # inputs, [n, ...]
+    error:Exception, # that the network raised
+    net=None, # what made it
+)->str:
     "Why a network cannot take inputs, and what to do"
     if isinstance(net, type) and "seed" not in inspect.signature(net).parameters:
         return no_network(net, error)
@@ -214,7 +226,12 @@ def as_device(
         raise ValueError(f"device {str(device)!r} cannot be used ({why}); give 'cpu', or leave it out") from e
 
 # %% ../nbs/03_steps.ipynb #1214a304
-def check_new(net_of_seed, net, seed, device):
+def check_new(
+    net_of_seed, # function seed -> module
+    net:nn.Module, # one of these, of `seed`
+    seed:int, # of the trial
+    device, # where to compute
+)->nn.Module: # another one, of the same seed
     "Is the network a new one each time, with weights that only the seed decides?"
     again = new_net(net_of_seed, seed, 0, device)
     if again is net:
@@ -235,7 +252,11 @@ def check_new(net_of_seed, net, seed, device):
     return again
 
 # %% ../nbs/03_steps.ipynb #72b4c8d1
-def check_same(net, x, out):
+def check_answer(
+    net:nn.Module, # made again, of the same seed
+    x:torch.Tensor, # an input, [1, ...]
+    out:torch.Tensor, # what the one before said of it, [1, C]
+)->None:
     "Does the network say the same as the one before it? What is no weight may be drawn anew, too"
     if any(map(is_lazy, net.parameters())): return   # whose weights are drawn when it is first asked
     with torch.no_grad(): again = as_logits(net.eval()(x.clone()))
@@ -246,7 +267,11 @@ def check_same(net, x, out):
         )
 
 # %% ../nbs/03_steps.ipynb #e80a61b0
-def check_training(net, x, classes):
+def check_training(
+    net:nn.Module, # new
+    x:torch.Tensor, # inputs, [n, ...]
+    classes:int, # C
+)->None:
     "Can it be trained? Some networks give more than logits then"
     if any(getattr(m, "sparse", False) is True for m in net.modules()):
         raise ValueError("the network has sparse gradients, which AdamW cannot take; give sparse=False")
@@ -277,7 +302,10 @@ def alone(
         )
 
 # %% ../nbs/03_steps.ipynb #a5c08f4a
-def check_logits(out, classes):
+def check_logits(
+    out, # what the network gives for one input
+    classes:int, # C
+)->None:
     "Is it one finite number a class?"
     if list(as_logits(out).shape) != [1, classes]:
         raise ValueError(
@@ -289,7 +317,12 @@ def check_logits(out, classes):
     warn_of_probabilities(out)
 
 # %% ../nbs/03_steps.ipynb #f439972d
-def check_sampling(net, x, protocol, device):
+def check_sampling(
+    net:nn.Module, # new
+    x:torch.Tensor, # a few inputs, [n, ...]
+    protocol, # of the trial
+    device, # where to compute
+):
     "Can it be sampled, as the posterior says, and has it what score and selector need?"
     kind, networks = as_posterior(protocol.posterior)
     T, disagree = protocol.T, True
@@ -308,14 +341,23 @@ def check_sampling(net, x, protocol, device):
         )
 
 # %% ../nbs/03_steps.ipynb #72b4c8eb
-def check_augment(augment, x):
+def check_augment(
+    augment, # name in `AUGMENT`
+    x, # a few inputs, [n, ...]
+):
     "Can inputs be changed as they are to be?"
     try: return AUGMENT[augment] and AUGMENT[augment](x)
     except Exception as e:
         raise ValueError(f"augment {augment!r} cannot take inputs of shape {list(x.shape[1:])} ({e}); "
                          "give augment='none'") from e
 
-def take_step(net, x, classes, protocol, dtype):
+def take_step(
+    net, # module, trained in place
+    x, # two inputs, [2, ...]
+    classes, # C
+    protocol, # of the trial
+    dtype, # of the arithmetic
+):
     "Train and sample, as a round does"
     kind, labels = as_posterior(protocol.posterior)[0], torch.arange(len(x)) % classes
     n = 1 if protocol.batch < 3 else 2   # the smallest mini-batch there may be
@@ -367,7 +409,7 @@ def check_net(
         check_logits(out, classes)
         again = check_new(net_of_seed, net, protocol.seed, device)
         check_sampling(net, x, protocol, device)
-        check_same(again, x[:1].to(device), out)
+        check_answer(again, x[:1].to(device), out)
         with alone(net): check_training(again, x.to(device), classes)
         if as_posterior(protocol.posterior)[0] == "dropout":
             with consistent_for_now(again) as sampled: check_chance(sampled, x.to(device))
@@ -934,7 +976,9 @@ def now()->str:
     "Date and time, UTC"
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
-def as_person(by):
+def as_person(
+    by, # as given
+)->str|None:
     "Who says so: a text, or nobody"
     if by is None or isinstance(by, str): return by
     raise ValueError(f"by is {by!r:.60}; give a name as a text, or leave it out")
@@ -1300,14 +1344,20 @@ def as_csv(
     return file.getvalue().encode()
 
 @patch
-def labels_table(self:Learner, files, names)->list:
+def labels_table(self:Learner,
+    files, # name of each input, [N]
+    names, # of the classes, [C]
+)->list: # rows, the first one the header
     "Lists of file, label, round, when, by whom"
     return [["file", "label", "round", "when", "by"],
             *([files[i], names[s.label], "start" if s.round is None else s.round, s.when, s.by]
               for i, s in self.answers.said.items() if s.label != SKIPPED)]
 
 @patch
-def predictions_table(self:Learner, files, names)->list:
+def predictions_table(self:Learner,
+    files, # name of each input, [N]
+    names, # of the classes, [C]
+)->list: # rows, the first one the header
     "Lists of file, what was said of it, prediction, probabilities, entropy, mutual information"
     p, net, rows = self.protocol, self.net, []
     masks, said = derive_seed(p.seed, "masks", self.trained.round), self.answers.said
@@ -1346,7 +1396,9 @@ The labelled inputs were chosen, not drawn at random: shares of classes in `labe
 """
 
 # %% ../nbs/deeper/answers.ipynb #a0b1c3db
-def how_to_make(net_of_seed):
+def how_to_make(
+    net_of_seed, # function seed -> module
+)->list:
     "The lines that make a function of ours, seed -> network; none: it is one's own"
     if not isinstance(f := net_of_seed, partial): return []
     if f.func is default_net and len(f.args) == 3: f = partial(bayesian_cnn, *f.args[:2], in_shape=f.args[2])
@@ -1356,7 +1408,11 @@ def how_to_make(net_of_seed):
     call = ", ".join([name, *map(repr, f.args), *(f"{k}={v!r}" for k, v in f.keywords.items())])
     return ["from functools import partial", f"from {module} import {name}", f"make = partial({call})"]
 
-def how_to_load(posterior, begun, outputs):
+def how_to_load(
+    posterior:str, # such as "ensemble 5"
+    begun:int, # classes at the start
+    outputs:int, # classes now
+)->str:
     "The lines that load a learner's network, which may have more outputs than it began with"
     kind, M = as_posterior(posterior)
     one = "make({})" if begun == outputs else f"grown(make, {begun}, {outputs}, {{}})"
@@ -1370,7 +1426,10 @@ def how_to_load(posterior, begun, outputs):
     return "\n    ".join([*lines, "net.load_state_dict(weights)", "net.eval()"])
 
 # %% ../nbs/deeper/answers.ipynb #a0b1c3d9
-def check_heads(name, given):
+def check_heads(
+    name:str, # what they are called, for an error
+    given, # names; none: there are none
+)->None:
     "Names for a table: none twice"
     if given is None: return
     if isinstance(given, (str, dict)) or not hasattr(given, "__len__"):

@@ -302,7 +302,11 @@ class Experiment(Parameters):
         "The start set; it depends on nothing but the data, the seed, and whether it is balanced"
         return self.images.start(seed=self.seed, balanced=self.balanced)[0]
 
-    def show(self, idx, titles=None, **kwargs):
+    def show(self,
+        idx, # indices into the pool, int64 [n]
+        titles=None, # a text each; none: the labels
+        **kwargs, # of `show_images`
+    ):
         "Draw some images, see `show_some`"
         return show_some(self.images, idx, titles, **kwargs)
 
@@ -455,16 +459,16 @@ class Comparison:
         "Mean curve and interval of each study; the title says what they show, unless you give another"
         kwargs = dict(title=headline(self.frame, self.value, self.names)) | kwargs
         return plot_curves(self.frame, self.value, labels=self.names, **kwargs)
-    def at_labels(self, counts=COUNTS)->pd.DataFrame:
+    def at_labels(self, counts=COUNTS)->pd.DataFrame: # a row a number of labels, a column a study
         "Mean and interval at fixed numbers of labels"
         return at_labels(self.frame, counts, self.value).rename(columns=self.names)
     def crossings(self)->pd.DataFrame:
         "Labels to a level: at the first crossing, and at the one that holds for three evaluations"
         return crossings(self.frame.assign(test_accuracy=self.frame[self.value])).rename(self.names)
-    def gaps(self, a, b, counts=COUNTS[1:])->pd.DataFrame:
+    def gaps(self, a:str, b:str, counts=COUNTS[1:])->pd.DataFrame: # of two studies, a row a number of labels
         "Paired differences a minus b, in points, corrected as one family"
         return gaps(self.frame, a, b, counts, self.value).round(3)
-    def last_below(self, a, b)->int:
+    def last_below(self, a:str, b:str)->int: # labels; of two studies
         "The last number of labels at which the mean of a is below that of b; 0: at none"
         means = self.frame.pivot_table(self.value, "n_labelled", "study")
         return int(max(means.index[means[a] < means[b]], default=0))

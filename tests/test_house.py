@@ -162,3 +162,26 @@ def test_every_notebook_says_what_it_is_for():
         title, opening = TEXT[n][:2]
         assert re.fullmatch(r"# [^\n]+\n+> [^\n]+\n*(?:- [^\n]*\n*)*", title), f"{n}: {title}"
         assert opening.strip(), n
+
+
+INHERITED = {"handle_error", "log_message", "forward", "run_round"}  # said by those that they are of; an old name
+
+
+def public_functions(source):
+    "Functions and methods that a reader may call, if they are longer than a line"
+    for node in ast.parse(source).body:
+        for f in node.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_") else [node]:
+            public = isinstance(f, ast.FunctionDef) and (not f.name.startswith("_") or f.name == "__init__")
+            if public and f.lineno < f.end_lineno and f.name not in INHERITED:
+                yield f
+
+
+def test_each_parameter_is_told():
+    "What it is, of what shape or unit, stands beside it"
+    untold = []
+    for path in sorted((ROOT / "bdal").glob("*.py")):
+        lines = (source := path.read_text(encoding="utf-8")).splitlines()
+        for f in public_functions(source):
+            args = [*f.args.posonlyargs, *f.args.args, *f.args.kwonlyargs, *filter(None, [f.args.vararg, f.args.kwarg])]
+            untold += [f"{path.name}: {f.name}({a.arg})" for a in args if a.arg not in ("self", "cls") and "#" not in lines[a.lineno - 1]]
+    assert not untold, "\n".join(untold)
