@@ -394,7 +394,7 @@ def small_head(
     classes:int, # C
     seed:int, # not used: weights are drawn from torch's stream, which the caller seeds
 )->nn.Module: # with dropout
-    "A small Bayesian network on features"
+    "A small Bayesian neural network on features"
     return nn.Sequential(nn.Flatten(), nn.Dropout(.2), nn.Linear(D, 128), nn.ReLU(), nn.Dropout(.5),
                          nn.Linear(128, classes))
 
