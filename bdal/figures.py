@@ -160,7 +160,7 @@ def plot_curves(
 # %% ../nbs/deeper/figures.ipynb #713f4734
 def _lines(text, width):
     "A text in lines that part no number from its name"
-    return textwrap.fill(re.sub(r"(?<=[:=\d]) | (?=[=%\d])", "\N{NO-BREAK SPACE}", text), width)
+    return textwrap.fill(re.sub(r"(?<=[:=\d]) |(?<![;,.]) (?=[=%\d])", "\N{NO-BREAK SPACE}", text), width)
 
 def _name_axes(ax, value, x, below, log):
     ax.set_ylabel(value.replace("_", " ").replace("nll", "NLL, nat").replace("ece", "ECE"))
