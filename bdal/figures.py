@@ -14,8 +14,8 @@ __all__ = ['COLOURS', 'looks', 'caption', 'apart', 'name_ends', 'plot_curves', '
            'to_markdown', 'save_figure']
 
 # %% ../nbs/deeper/figures.ipynb #21dd5da4
-# Okabe & Ito, with a grey in place of their black, which nobody would see on a dark page
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7a7a7a")
+# Okabe & Ito without black, which nobody would see on a dark page, and without yellow, nor on a white one
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#A0522D", "#7B3FE4")
 _DASHES = (
     "-",
     (0, (5, 2)),
@@ -24,12 +24,14 @@ _DASHES = (
     (0, (9, 2)),
     (0, (3, 1, 1, 1, 1, 1)),
     (0, (2, 1)),
+    (0, (8, 2, 1, 2, 1, 2)),
 )
-_OWN = dict(random=0, bald=1, margin=2, entropy=3, train=4, test=6) # which look each has in every figure
+_OWN = dict(random=0, bald=1, margin=2, entropy=3, train=4, batch_bald=5, test=6, power_bald=7, bald_k1=7,
+            random_heuristic=6, random_epochs10=5, scratch=6) # which look each has in every figure
 
 def _look(i):
     "The i-th look, as keywords for `plot`"
-    return dict(color=COLOURS[i], ls=_DASHES[i], marker="osD^vPX"[i], mfc=COLOURS[i] if i < 4 else "white")
+    return dict(color=COLOURS[i], ls=_DASHES[i], marker="osD^vPX*"[i], mfc=COLOURS[i] if i < 4 else "white")
 
 # %% ../nbs/deeper/figures.ipynb #9a6de9b7
 def looks(
@@ -57,7 +59,7 @@ def caption(
     "How many trials a figure shows, and which interval"
     n = frame.groupby("study", sort=False).seed.nunique().rename(labels or {})
     if n.max() == 1: return f"One trial{' each' if len(n) > 1 else ''} (n = 1), so no interval."
-    many = f"n = {n.iloc[0]}" if n.nunique() == 1 else ", ".join(f"{s}: n = {k}" for s, k in n.items())
+    many = f"n = {n.iloc[0]}" if n.nunique() == 1 else "; ".join(f"{s}: n = {k}" for s, k in n.items())
     spread = ["Shaded: 95 % t-interval of the mean."] * bool(n.max() > 2)
     where = ", where there are two" if n.nunique() > 1 else ""
     if (n == 2).any(): spread.append(f"Thin: each trial{where}; two are too few for an interval.")
@@ -81,18 +83,38 @@ def apart(
     return [moved[i] for i in range(len(at))]
 
 # %% ../nbs/deeper/figures.ipynb #20884d24
+def _share(ax, x):
+    "Where x lies along the axes, 0 to 1"
+    return ax.transAxes.inverted().transform(ax.transData.transform((x, ax.get_ylim()[0])))[0]
+
+def _keep_clear(ax, names, step):
+    "Move names together, up or down by as few steps as it takes, until no curve runs through one"
+    curves = [line.get_path().transformed(line.get_transform()) for line in ax.lines]
+    for k in (0, -1, 1, -2, 2, -3, 3, -4, 4):
+        boxes = [name.get_window_extent().translated(0, k*step*ax.bbox.height) for name in names]
+        if not any(c.intersects_bbox(box, filled=False) for c in curves for box in boxes): break
+    else: return   # no place is free
+    for name in names: name.xyann = (name.xyann[0], 72/ax.figure.dpi*k*step*ax.bbox.height)
+
 def name_ends(
-    ax, # axes
-    ends:list, # (y, name, colour) of each curve's last point
+    ax, # axes, with their limits
+    ends:list, # (x, y, name, colour) of each curve's last point
     gap:float=.055, # the least distance of two names, as a share of the height
 )->None:
-    "Write each curve's name at its end"
+    "Write each curve's name at its end: right of the axes if that is near, else beside the end"
     low, high = ax.get_ylim()
-    places = apart([(y - low) / (high - low) for y, _, _ in ends], gap)
-    down = max(0, max(places) - 1)
-    for (_, name, colour), place in zip(ends, places):   # in units of the axis, should it still move
-        ax.text(1.02, low + (place - down)*(high - low), name, transform=ax.get_yaxis_transform(),
-                color=colour, va="center", fontsize="small")
+    late = [_share(ax, x) > .75 for x, *_ in ends]
+    for near in sorted(set(late)):
+        here = [end for end, is_near in zip(ends, late) if is_near == near]
+        places = apart([(y - low) / (high - low) for _, y, _, _ in here], gap)
+        down = max(0, max(places) - 1)
+        names = [   # in units of the axis, should it still move
+            ax.annotate(name, (1.02 if near else x, low + (place - down)*(high - low)), (0 if near else 7, 0),
+                        xycoords=(ax.transAxes if near else ax.transData, ax.transData),
+                        textcoords="offset points", color=colour, va="center", fontsize="small")
+            for (x, _, name, colour), place in zip(here, places)
+        ]
+        if not near: _keep_clear(ax, names, gap/2)
 
 # %% ../nbs/deeper/figures.ipynb #d2a50001
 def _draw_spread(ax, c, frame, value, x, colour):
@@ -127,19 +149,23 @@ def plot_curves(
         at, mean = c.index.get_level_values(x).astype(float), c["mean"].astype(float)
         ax.plot(at, mean, **look, ms=4, lw=1.4, markevery=.08 if len(c) > 15 else 1)
         _draw_spread(ax, c, frame[frame.study == study], value, x, look["color"])
-        ends.append((mean.iloc[-1], (labels or {}).get(study, study), look["color"]))
+        ends.append((at[-1], mean.iloc[-1], (labels or {}).get(study, study), look["color"]))
     if log: ax.set_xscale("log", base=2)
-    ax.set(title=title, ylim=ylim)
+    ax.set(title=_lines(title, 58), ylim=ylim)
     below = caption(frame[frame.study.isin(curves)].dropna(subset=[value]), labels)
     _name_axes(ax, value, x, below, log)
     name_ends(ax, ends)
     return ax
 
 # %% ../nbs/deeper/figures.ipynb #713f4734
+def _lines(text, width):
+    "A text in lines that part no number from its name"
+    return textwrap.fill(re.sub(r"(?<=[:=\d]) |(?<![;,.]) (?=[=%\d])", "\N{NO-BREAK SPACE}", text), width)
+
 def _name_axes(ax, value, x, below, log):
     ax.set_ylabel(value.replace("_", " ").replace("nll", "NLL, nat").replace("ece", "ECE"))
     ax.set_xlabel(
-        dict(n_labelled="labelled images").get(x, x) + "\n" + textwrap.fill(below, 78), fontsize="small"
+        dict(n_labelled="labelled images").get(x, x) + "\n" + _lines(below, 78), fontsize="small"
     )
     if log: ax.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
     else: ax.locator_params(axis="x", integer=True)
@@ -160,13 +186,13 @@ def headline(
     ends = frame.groupby("study").n_labelled.max()
     if min(to.values()) < math.inf:
         said = [
-            f"{names[s]} {f'{n:g}' if n < math.inf else f'more than {ends[s]:,}'}"
+            f"{names[s]}: {f'{n:g}' if n < math.inf else f'more than {ends[s]:,}'}"
             for s, n in sorted(to.items(), key=lambda v: v[1])
         ]
-        return f"Labels to {100*level:g} %: " + ", ".join(said)
+        return f"Labels to {100*level:g} %: " + "; ".join(said)
     last = ends.min()
     means = frame[frame.n_labelled == last].groupby("study")[value].mean().sort_values(ascending=False)
-    return f"With {last:,} labels: " + ", ".join(f"{names[s]} {100*v:.1f} %" for s, v in means.items())
+    return f"With {last:,} labels: " + "; ".join(f"{names[s]}: {100*v:.1f} %" for s, v in means.items())
 
 # %% ../nbs/deeper/figures.ipynb #a1c0f3bb
 def plot_train_and_test(

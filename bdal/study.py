@@ -342,7 +342,7 @@ def plot_scores(
     ax = plt.subplots(figsize=(6, 2.6), layout="constrained")[1]
     parts = {k: learner.scores_N[pool_idx[m[pool_idx]]].numpy() for k, m in (groups or {}).items()}
     if not groups: parts = {"pool": learner.scores_N[pool_idx].numpy()}
-    colours = [looks([score])[score]["color"], "0.35"][:len(parts)]
+    colours = [look["color"] for look in looks([score, *list(parts)[1:]]).values()]
     ax.hist(list(parts.values()), bins=80, log=log, color=colours, label=list(parts),
             histtype="step" if groups else "bar")
     asked = [s for s in learner.row["scores"] if s is not None]   # a selector may take no scores
@@ -351,7 +351,8 @@ def plot_scores(
         ax.axvline(float(value), color="0.5", ls=style, label=name)
     ax.set(xlabel=f"{score.replace('bald', 'BALD')} of an unlabelled image", ylabel="images",
            title=f"{len(pool_idx):,} images scored")
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=4, fontsize="small",
+              borderaxespad=.2, columnspacing=1)   # above the axes: no bar or line runs there
     return ax
 
 # %% ../nbs/deeper/study.ipynb #063edfae
