@@ -178,10 +178,11 @@ def headline(
     value:str="test_accuracy", # an accuracy
     labels=None, # study -> its name; default: the study's name
     level:float=.95, # of the accuracy
+    hold:int=3, # evaluations in a row that must be at or above it
 )->str:
-    "Labels to a level, medians over trials; where no study gets there, the accuracies at the end"
+    "Labels from which a level holds, medians over trials; where it holds for no study, accuracies at the end"
     names = {s: (labels or {}).get(s, s) for s in frame.study.unique()}
-    reached = labels_to(frame.assign(test_accuracy=frame[value]), level)
+    reached = labels_to(frame.assign(test_accuracy=frame[value]), level, hold)
     to = {s: quantiles(reached[s], (.5,))[0] for s in names}
     ends = frame.groupby("study").n_labelled.max()
     if min(to.values()) < math.inf:
@@ -189,7 +190,7 @@ def headline(
             f"{names[s]}: {f'{n:g}' if n < math.inf else f'more than {ends[s]:,}'}"
             for s, n in sorted(to.items(), key=lambda v: v[1])
         ]
-        return f"Labels to {100*level:g} %: " + "; ".join(said)
+        return f"Labels to hold {100*level:g} %: " + "; ".join(said)
     last = ends.min()
     means = frame[frame.n_labelled == last].groupby("study")[value].mean().sort_values(ascending=False)
     return f"With {last:,} labels: " + "; ".join(f"{names[s]}: {100*v:.1f} %" for s, v in means.items())
