@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
-from bdal.data import stream
+from bdal.data import Pool, stream
 from bdal.model import bayesian_cnn
 from bdal.posteriors import features
 from bdal.predict import mc_log_probs
@@ -544,7 +544,7 @@ def test_a_network_with_view_learns_and_is_sampled(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check_net(lambda seed: VIEWS[name](), IMAGES, C, protocol)
-        rehearse(lambda seed: VIEWS[name](), IMAGES[:2], C, protocol)
+        rehearse(lambda seed: VIEWS[name](), Pool(IMAGES, ((), ()), C), IMAGES[:2], protocol)
         net = VIEWS[name]()
         assert features(net, IMAGES, torch.arange(N)).shape[0] == N
         fit(net, IMAGES, torch.arange(N) % C, steps=3, batch=2)
