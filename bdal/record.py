@@ -63,9 +63,10 @@ def _git_commit():
     except (OSError, subprocess.SubprocessError): return None
 
 def _describe(device, threads):
-    "A device in words, with the threads that train on it"
+    "A device in words, with the threads that train on it; a CPU rounds as its vectors do"
     if device.type == "cuda": return f"cuda: {torch.cuda.get_device_name(device)}"
-    return f"{device.type}: {platform.machine()}, {threads} threads"
+    vectors = [torch.backends.cpu.get_cpu_capability()] if device.type == "cpu" else []
+    return f"{device.type}: {' '.join([platform.machine(), *vectors])}, {threads} threads"
 
 # %% ../nbs/deeper/record.ipynb #4e9fb668
 def header(
