@@ -114,9 +114,10 @@ def labels_quantiles(
     levels=(.8, .9, .95), # test accuracies
     hold:int=1, # evaluations in a row
     q=(.25, .5, .75), # shares of the trials
-)->pd.DataFrame: # a row a study and level; `last` (label count that all trials have), and a column a share
-    "Quantiles over trials of the labels to a level; inf: never by `last`"
-    last = frame.groupby(["study", "seed"]).n_labelled.max().groupby("study").min()
+)->pd.DataFrame: # a row a study and level; `last` (label count at which all trials can be judged), and a column a share
+    "Quantiles over trials of the labels to a level; inf: never by `last`, after which none can hold"
+    def judged(counts): return sorted(counts)[-min(hold, len(counts))]
+    last = frame.groupby(["study", "seed"]).n_labelled.agg(judged).groupby("study").min()
     rows = {(s, level): (last[s], *quantiles(g, q)) for level in levels
             for s, g in labels_to(frame, level, hold).groupby("study", sort=False)}
     index = pd.MultiIndex.from_tuples(rows, names=["study", "level"])

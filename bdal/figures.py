@@ -10,8 +10,8 @@ import pandas as pd
 from .evidence import curve, labels_to, quantiles
 
 # %% auto #0
-__all__ = ['COLOURS', 'looks', 'caption', 'apart', 'name_ends', 'plot_curves', 'headline', 'plot_train_and_test', 'to_csv',
-           'to_markdown', 'save_figure']
+__all__ = ['COLOURS', 'looks', 'caption', 'apart', 'name_ends', 'plot_curves', 'paired', 'headline', 'plot_train_and_test',
+           'to_csv', 'to_markdown', 'save_figure']
 
 # %% ../nbs/deeper/figures.ipynb #21dd5da4
 # Okabe & Ito without black, which nobody would see on a dark page, and without yellow, nor on a white one
@@ -27,7 +27,8 @@ _DASHES = (
     (0, (8, 2, 1, 2, 1, 2)),
 )
 _OWN = dict(random=0, bald=1, margin=2, entropy=3, train=4, batch_bald=5, test=6, power_bald=7, bald_k1=7,
-            random_heuristic=6, random_epochs10=5, scratch=6) # which look each has in every figure
+            random_heuristic=6, random_epochs10=5, scratch=6,
+            badge=4, softmax_bald=6) # which look each has in every figure
 
 def _look(i):
     "The i-th look, as keywords for `plot`"
@@ -173,6 +174,15 @@ def _name_axes(ax, value, x, below, log):
     ax.grid(alpha=.3)
 
 # %% ../nbs/deeper/figures.ipynb #a1c0f3b8
+def paired(
+    frame:pd.DataFrame, # as from `load`
+)->pd.DataFrame: # its rows of these trials and label counts; the frame as it is, where there are none
+    "The trials and label counts that all studies have"
+    for column in ("seed", "n_labelled"):
+        common = set.intersection(*frame.groupby("study")[column].agg(set))
+        if common: frame = frame[frame[column].isin(common)]
+    return frame
+
 def headline(
     frame:pd.DataFrame, # as from `load`
     value:str="test_accuracy", # an accuracy
@@ -182,16 +192,17 @@ def headline(
 )->str:
     "Labels from which a level holds, medians over trials; where it holds for no study, accuracies at the end"
     names = {s: (labels or {}).get(s, s) for s in frame.study.unique()}
+    frame = paired(frame)   # looked at as often, in the same trials
     reached = labels_to(frame.assign(test_accuracy=frame[value]), level, hold)
     to = {s: quantiles(reached[s], (.5,))[0] for s in names}
-    ends = frame.groupby("study").n_labelled.max()
+    ends = frame.groupby("study").n_labelled.agg(lambda n: sorted({*n})[-min(hold, n.nunique())])
     if min(to.values()) < math.inf:
         said = [
             f"{names[s]}: {f'{n:g}' if n < math.inf else f'more than {ends[s]:,}'}"
             for s, n in sorted(to.items(), key=lambda v: v[1])
         ]
         return f"Labels to hold {100*level:g} %: " + "; ".join(said)
-    last = ends.min()
+    last = frame.n_labelled.max()
     means = frame[frame.n_labelled == last].groupby("study")[value].mean().sort_values(ascending=False)
     return f"With {last:,} labels: " + "; ".join(f"{names[s]}: {100*v:.1f} %" for s, v in means.items())
 
