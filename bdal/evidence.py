@@ -114,7 +114,7 @@ def labels_quantiles(
     levels=(.8, .9, .95), # test accuracies
     hold:int=1, # evaluations in a row
     q=(.25, .5, .75), # shares of the trials
-)->pd.DataFrame: # a row a study and level; `last` (label count at which all trials can be judged), and a column a share
+)->pd.DataFrame: # a row a study and level; `last` (all trials can be judged there), a column a share
     "Quantiles over trials of the labels to a level; inf: never by `last`, after which none can hold"
     def judged(counts): return sorted(counts)[-min(hold, len(counts))]
     last = frame.groupby(["study", "seed"]).n_labelled.agg(judged).groupby("study").min()

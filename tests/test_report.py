@@ -156,8 +156,8 @@ def test_the_numbers_of_the_first_page_are_the_records():
     "Computed here by plain pandas: the median over trials of the first label count from which three evaluations are at 95 %"
     page = " ".join((ROOT / "README.md").read_text().split())
     said = re.search(r"margin sampling needs \*\*(\d+) labels\*\* .* BALD needs (\d+), and random labelling needs (\d+)\. \(These are medians of (\d+) trials each", page)
-    bent = re.search(r"margin needs \*\*(\d+) labels\*\* \(the median of (\d+) trials\), and random labelling (\d+) \(of (\d+)\)", page)
-    told = dict(margin=(said[1], said[4]), bald=(said[2], said[4]), random=(said[3], said[4]), augmented_margin=(bent[1], bent[2]), augmented_random=(bent[3], bent[4]))
+    bent = re.search(r"margin needs \*\*(\d+) labels\*\*, and random labelling (\d+) \(medians of (\d+) trials each\)", page)
+    told = dict(margin=(said[1], said[4]), bald=(said[2], said[4]), random=(said[3], said[4]), augmented_margin=(bent[1], bent[3]), augmented_random=(bent[2], bent[3]))
     for study, (labels, n) in told.items():
         rows = [pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()[1:]]) for path in sorted((ROOT / "results" / study).glob("trial-*.jsonl"))[: int(n)]]
         held = [r.n_labelled[(r.test_accuracy >= 0.95).astype(int).iloc[::-1].rolling(3).min().iloc[::-1] == 1].min() for r in rows]
