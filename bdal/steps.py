@@ -1176,13 +1176,18 @@ def undo(self:Learner,
     n:int=1, # answers: labels, skips and corrections, also of earlier rounds
     by:str|None=None, # who says so; default: the name of the account
 )->list: # indices of the images, the last one first
-    "Take back what was said last; an image without a label may be asked about again"
+    "Take back what was said last; an image without a label may be asked about again, if the trial is not complete"
     with self.record.lock:
         self._catch_up()
         n, before = as_whole("n", n, 1), self.answers.before
         if n > len(before):
             raise ValueError(f"n is {n}, and {len(before)} answers can be taken back; the start set stays")
         idx = [i for i, _ in before[::-1][:n]]
+        was = dict(before[::-1][:n])   # the first of what was said, where an image stands twice
+        lost = [i for i in was if i in self.answers.known and (was[i] is None or was[i].label == SKIPPED)]
+        if lost and self.record.complete:
+            raise RuntimeError(f"the trial is complete, so a label of index {lost[0]} that is taken back could "
+                               "not be given again; mend it by correct(), or begin another record")
         self._note("undo", by, indices=idx)
         return idx
 
@@ -1215,10 +1220,11 @@ def add_class(self:Learner,
     name:str="", # what to call it
     by:str|None=None, # who says so; default: the name of the account
 )->int: # the number of the new class
-    "There is one class more; the next network has an output for it"
+    "There is one class more, for which the next network has an output; a name that was added keeps its number"
     with self.record.lock:
         self._catch_up()
-        C = self.answers.classes
+        C, names = self.answers.classes, self.answers.names
+        if name and str(name) in names: return C - len(names) + names.index(str(name))
         new_net(partial(grown, self.net_of_seed, self.begun_with, C + 1), self.protocol.seed)   # can it grow?
         self._note("class", by, name=str(name))
         return C
