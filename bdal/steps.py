@@ -1176,7 +1176,7 @@ def undo(self:Learner,
     n:int=1, # answers: labels, skips and corrections, also of earlier rounds
     by:str|None=None, # who says so; default: the name of the account
 )->list: # indices of the images, the last one first
-    "Take back what was said last; an image without a label may be asked about again, if the trial is not complete"
+    "Take back what was said last, but no label of a complete trial: it could not be given again"
     with self.record.lock:
         self._catch_up()
         n, before = as_whole("n", n, 1), self.answers.before
@@ -1186,8 +1186,8 @@ def undo(self:Learner,
         was = dict(before[::-1][:n])   # the first of what was said, where an image stands twice
         lost = [i for i in was if i in self.answers.known and (was[i] is None or was[i].label == SKIPPED)]
         if lost and self.record.complete:
-            raise RuntimeError(f"the trial is complete, so a label of index {lost[0]} that is taken back could "
-                               "not be given again; mend it by correct(), or begin another record")
+            raise RuntimeError(f"the trial is complete, so the label of index {lost[0]} could not be given "
+                               "again once it is taken back; mend it by correct(), or begin another record")
         self._note("undo", by, indices=idx)
         return idx
 
@@ -1220,7 +1220,7 @@ def add_class(self:Learner,
     name:str="", # what to call it
     by:str|None=None, # who says so; default: the name of the account
 )->int: # the number of the new class
-    "There is one class more, for which the next network has an output; a name that was added keeps its number"
+    "There is one class more, for which the next network has an output; a name added twice is one"
     with self.record.lock:
         self._catch_up()
         C, names = self.answers.classes, self.answers.names
