@@ -4,7 +4,7 @@
 
 # %% ../nbs/deeper/bridges.ipynb #b51d0002
 from __future__ import annotations
-import csv, json, re
+import csv, json, os, re
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -15,32 +15,46 @@ from .predict import mc_log_probs, mean_log_probs
 from .steps import Learner
 
 # %% auto #0
-__all__ = ['base_name', 'match_files', 'as_start', 'from_csv', 'chosen', 'from_label_studio', 'to_label_studio']
+__all__ = ['folders', 'base_name', 'match_files', 'as_start', 'from_csv', 'chosen', 'from_label_studio', 'to_label_studio']
 
 # %% ../nbs/deeper/bridges.ipynb #b51d0006
+def folders(
+    path:str, # of a file, or an address that ends in one
+)->tuple: # its folders, and its name
+    "A path in parts, whoever wrote it"
+    return PurePosixPath(unquote(str(path)).replace("\\", "/").rpartition("?d=")[2]).parts or ("",)
+
 def base_name(
     path:str, # of a file, or an address that ends in one
 )->str:
     "The name of a file, without folders and without what Label Studio puts before it"
-    name = PurePosixPath(unquote(str(path)).replace("\\", "/").rpartition("?d=")[2]).name
-    return re.sub("^[0-9a-f]{8}-(?=.)", "", name)
+    return re.sub("^[0-9a-f]{8}-(?=.)", "", folders(path)[-1])
 
 # %% ../nbs/deeper/bridges.ipynb #35bf6075
 def match_files(
     names, # of files, as another tool writes them
     files, # ours, [N]
 )->list: # index of each
-    "Find files by their names"
-    ours = dict[str, int]()
-    for i, f in enumerate(files):
-        if (name := base_name(f)) in ours:
-            raise ValueError(f"two files are called {name!r}: {files[ours[name]]} and {f}; "
-                             "give names of their own")
-        ours[name] = i
-    if lost := [str(n) for n in names if base_name(n) not in ours]:
+    "Find files by their paths; where none is the same, by their names"
+    ours, theirs = [folders(f) for f in files], [folders(n) for n in names]
+    whole, named = {parts: i for i, parts in enumerate(ours)}, dict[str, list[int]]()
+    for i, parts in enumerate(ours): named.setdefault(base_name(parts[-1]), []).append(i)
+    moved = not any(len(parts) > 1 and parts in whole for parts in theirs)
+    def found(parts):
+        "Indices of the files that it may be"
+        if parts in whole: return [whole[parts]]
+        if not moved and len(parts) > 1 and base_name(parts[-1]) == parts[-1]: return []   # others are there
+        def alike(i): return len(os.path.commonprefix([ours[i][-2::-1], parts[-2::-1]]))   # folders above it
+        among = named.get(base_name(parts[-1]), [])
+        return [i for i in among if alike(i) == max(map(alike, among))]
+    at = [found(parts) for parts in theirs]
+    if lost := [str(n) for n, idx in zip(names, at) if not idx]:
         raise ValueError(f"{len(lost)} of {len(names)} names are no files of ours, the first is {lost[0]!r}; "
                          "give the list of files that was labelled")
-    return [ours[base_name(n)] for n in names]
+    if several := [[str(n), *(str(files[i]) for i in idx[:2])] for n, idx in zip(names, at) if len(idx) > 1]:
+        name, one, other = several[0]
+        raise ValueError(f"{name!r} may be {one} or {other}; give each name with the folders that tell them apart")
+    return [idx[0] for idx in at]
 
 # %% ../nbs/deeper/bridges.ipynb #f6797ee3
 def as_start(
