@@ -14,7 +14,7 @@ __all__ = ['SKIPPED', 'EVENTS', 'Said', 'check_events', 'Answers']
 SKIPPED = -1 # in place of a label
 _BOTH = ("indices", "labels")
 EVENTS = {"label": _BOTH, "skip": ("indices",), "correct": _BOTH, "undo": ("indices",), "ask": (),
-          "class": ("name",), "drop": (),
+          "class": ("name",), "drop": (), "classes": ("classes",),
           "files": ("names",)} # name -> the keys that it must have
 
 class Said(NamedTuple):
@@ -31,7 +31,7 @@ def check_events(
     "Are these events that we know, with lists of whole numbers?"
     def whole(o): return isinstance(o, list) and all(type(i) is int and abs(i) < 2**63 for i in o)
     def texts(o): return isinstance(o, list) and all(isinstance(t, str) for t in o)
-    kinds = dict(name=lambda o: isinstance(o, str), names=texts, prints=texts, indices=whole, labels=whole)
+    kinds = dict(name=lambda o: isinstance(o, str), names=texts, prints=texts, classes=texts, indices=whole, labels=whole)
     for line in lines:
         if "event" not in line: continue
         if (name := line["event"]) not in EVENTS:
@@ -55,6 +55,7 @@ class Answers:
     ):
         self.said = {int(i): Said(int(c)) for i, c in zip(*start)}   # index -> Said, in order
         self.classes, self.names = classes, list[str]() # C, and the names of those that were added
+        self.called = list[str]()    # names of the classes of the beginning; empty: they were not said
         self.before = list[tuple]()  # (index, what was said of it before), the last one last
         self.opened:Any = None       # (said, classes) when the open question was asked; none: as now
         self.taken = 0               # lines read
@@ -97,6 +98,7 @@ def take(
     if event == "ask": self.opened = dict(self.said), self.classes
     elif event == "class": self.classes += 1; self.names.append(line["name"])
     elif event == "drop": self.classes -= 1; self.names.pop()
+    elif event == "classes": self.called = line["classes"]
     elif event == "files": self.files, self.prints = line["names"], line.get("prints", [])
     elif event == "undo":
         for _ in line["indices"]: self.put(*self.before.pop())

@@ -590,10 +590,10 @@ def warn_of_pictures(
             f"no picture is left for the pool; give a folder with pictures that Pillow reads:{told}"
         )
     if told: warnings.warn(f"{len(left_out)} of {n} pictures are left out:{told}", stacklevel=3)
-    if 0 < (most := int(reads[0].x[:1000].max())) < 32:
+    if (most := int(reads[0].x[:1000].max())) < 32:
         warnings.warn(
             f"the brightest of the pictures has {most / 255:.2g} of white; if they have 12 bits, or fewer, "
-            "give white=, the value that is white, such as 4095",
+            "say which value is white, such as 4095: by white=, or --white on the command line",
             stacklevel=3,
         )
 

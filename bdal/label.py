@@ -21,7 +21,7 @@ from PIL import Image
 import bdal
 from .answers import SKIPPED, Answers
 from .features import features
-from .data import Data, as_names, derive_seed, write_whole
+from .data import Data, as_names, as_number, derive_seed, take, write_whole
 from .pictures import as_text, picture
 from .predict import mc_log_probs, mean_log_probs
 from .record import Record, lock_file
@@ -30,7 +30,7 @@ from .steps import Learner, Protocol, as_whole
 # %% auto #0
 __all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'OTHER', 'Session', 'print_of_file', 'brightest', 'Handler', 'Server', 'serve',
            'Labeller', 'small_head', 'seen_by', 'read_folder', 'unsaid', 'add_classes', 'as_begun', 'where_now',
-           'read_as_then', 'begin_again', 'session_of', 'in_words', 'main']
+           'read_as_then', 'any_blank', 'begin_again', 'session_of', 'in_words', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -40,16 +40,17 @@ class Session:
     def __init__(self,
         learner:Learner, # asks, and keeps the record
         files=None, # path of each input, [N]; default: the pictures are drawn from the inputs
-        classes=None, # names of the classes; default: their numbers
+        classes=None, # names of the classes, kept with the labels; default: the record's, or their numbers
         by:str|None=None, # who labels; default: the name of the account
         ahead:int|None=None, # pictures left of a question when the next is begun; default: a third, 3 at most
     ):
         self.learner, self.files, self.by = learner, files, by
         if files is not None and len(files) != len(learner.pool.x):
             raise ValueError(f"{len(files)} files and {len(learner.pool.x)} inputs; give one path an input")
-        self.begun_names = [str(c) for c in (range(learner.begun_with) if classes is None else classes)]
-        if len(self.begun_names) < learner.begun_with:
-            raise ValueError(f"{len(self.begun_names)} names and {learner.begun_with} classes; name each")
+        C, config = learner.begun_with, learner.record.header["config"]
+        called = config.get("class_names") or learner.answers.called   # on record
+        if classes is not None: learner.name_classes(list(classes)[:C])
+        self.begun_names = [str(c) for c in (classes or called or range(C))]
         K = learner.protocol.K
         self.ahead = min(3, K//3) if ahead is None else ahead
         self.queue, self.shown = list[int](), list[int]() # to show; shown again after an undo
@@ -180,6 +181,17 @@ def accuracy(self:Session)->tuple: # right, guessed
 
 # %% ../nbs/deeper/label.ipynb #01baa45f
 @patch
+def twins(self:Session)->str: # "": there are none
+    "Which files are the same picture, and have different labels?"
+    prints, known, first, told = self.learner.answers.prints, self.learner.answers.known, {}, []
+    for i, c in sorted(known.items()) if prints else ():
+        k = first.setdefault(prints[i], i)
+        if known[k] == c: continue
+        a, b = (f"{as_text(Path(self.files[j]).name)} {self.names[known[j]]}" for j in (k, i))
+        told.append(f"  the same picture is {a} and {b}")
+    return "\n".join(["Labels that contradict each other:", *told]) if told else ""
+
+@patch
 def _picture(self:Session, i):
     "The picture as a front end shows it, upright, 1,200 pixels at most: a data address"
     if self.files is None:
@@ -220,7 +232,8 @@ def state(self:Session)->dict:
     return dict(index=show[0] if show else None, picture=shown, next=following, classes=classes,
                 done=self.done, guess=self.guesses.get(show[0]) if show else None, error=self.error or why,
                 file=as_text(Path(self.files[show[0]]).name) if show and self.files is not None else "",
-                n=n, of=n_final or len(self.learner.pool.x) - skipped, skipped=skipped, notes=self.notes,
+                n=n, of=n_final or len(self.learner.pool.x) - skipped, skipped=skipped,
+                notes="\n".join(filter(None, [self.twins(), self.notes])),
                 accuracy=f"{right} of the last {of} guessed right" if of else "")
 
 # %% ../nbs/deeper/label.ipynb #abbf5f47
@@ -254,7 +267,8 @@ def export(self:Session,
     with self.learner.record.lock:
         if self.learner.row and self.learner.waiting(): self.learner.tell()
     made, trunk = ["from bdal.data import Data"], self.seen.get("trunk")
-    read = f"Data.from_folder(folder, side={self.seen.get('side', 224)}, labelled=False)"
+    white = f", white={w:g}" if (w := self.seen.get("white")) else ""
+    read = f"Data.from_folder(folder, side={self.seen.get('side', 224)}, labelled=False{white})"
     if trunk: made += ["from bdal.features import features"]
     made += [f"x = features({read}, {trunk!r}).x" if trunk else f"x = {read}.x"]
     return self.learner.export(folder, self.files, self.names, made if self.seen else ())
@@ -374,7 +388,7 @@ def serve(
 def Labeller(
     learner:Learner, # asks, and keeps the record
     files=None, # path of each input, [N], as `data.files`; default: the pictures are drawn from the inputs
-    classes=None, # names of the classes; default: their numbers
+    classes=None, # names of the classes, kept with the labels; default: the record's, or their numbers
     by:str|None=None, # who labels; default: the name of the account
 )->Any: # a widget, with the `Session` as `.session`
     "A widget to label with: one picture, one key"
@@ -408,28 +422,32 @@ def seen_by(
     config:dict, # that it has; empty: it begins
     side=None, # as given, pixels of the square that the network sees; default: the record's, or 64
     trunk=None, # as given, whose features it reads; default: the record's, or pixels
-)->dict: # side or trunk
+    white=None, # as given, the value that is white; default: the record's, or what the files say
+)->dict: # side or trunk; white, where it is told
     "What the network sees; a record keeps to what it was begun with"
     if "side" in config: as_whole(f"the side in {path}", config["side"], 16)
-    had = dict(trunk=None) | config if config else {}
-    for k, given, flag in (("trunk", trunk, "--features"), ("side", side, "--side")):
+    had = dict(trunk=None, white=None) | config if config else {}
+    for k, given, flag in (("trunk", trunk, "--features"), ("side", side, "--side"), ("white", white, "--white")):
         if given is None or k not in had or given == had[k]: continue
         was = f"without {flag}" if had[k] is None else f"with {flag} {had[k]}"
         raise ValueError(f"{path} was begun {was}, and {given} is given; leave {flag} out, or begin another "
                          "record, by --record and another name. The labels stay where they are")
+    white = had.get("white") if white is None else white
+    told = {} if white is None else dict(white=as_number("white", white))
     if not (trunk := trunk or had.get("trunk")):
-        return dict(side=as_whole("side", had.get("side", 64) if side is None else side, 16))
+        return dict(side=as_whole("side", had.get("side", 64) if side is None else side, 16)) | told
     if side is not None: raise ValueError(f"side is {side}, and --features sees 224 pixels; leave --side out")
-    return dict(trunk=trunk)
+    return dict(trunk=trunk) | told
 
 def read_folder(
     folder, # with pictures
     side:int, # pixels of the square that the network sees
+    white=None, # the value that is white, of more than 8 bits; default: what the type says
 )->tuple: # Data, without labels; what a person should know of the files, in words
     "The pictures of a folder, and what there is to say of them"
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", UserWarning)
-        data = Data.from_folder(folder, side=side, labelled=False)
+        data = Data.from_folder(folder, side=side, labelled=False, white=white)
     if len(data) < 2: raise ValueError(f"{folder} has one picture to read; give a folder with two or more")
     return data, "\n".join(str(w.message) for w in said if w.category is UserWarning)
 
@@ -496,11 +514,11 @@ def where_now(
 
 def read_as_then(
     folder, # with pictures
-    side:int, # pixels of the square that the network sees
+    seen:dict, # what the network sees, as of `seen_by`
     then:Answers, # of its record; without names: it begins
 )->tuple: # Data; file names; prints; what a person should know; are they the pictures of then?
     "The pictures of a folder; those of then in their order of then, whatever their names"
-    data, notes = read_folder(folder, side)
+    data, notes = read_folder(folder, seen.get("side", 224), seen.get("white"))
     at = Path(folder).expanduser()
     files, prints = map(list, zip(*((as_text(f.relative_to(at)), print_of_file(f)) for f in data.files)))
     if not then.prints: return data, files, prints, notes, files == then.files
@@ -512,19 +530,30 @@ def read_as_then(
     return data, files, prints, notes, same
 
 # %% ../nbs/deeper/label.ipynb #a1be0103
+def any_blank(
+    x, # inputs, [N, ...]
+    prints, # hashes of their files
+    then, # the hashes on record; empty: there are none
+)->bool:
+    "Is one another file than then, of which the network sees nothing? It may be any picture"
+    changed = [i for i, (a, b) in enumerate(zip(prints, then)) if a != b]
+    return any(len(np.unique(take(x, torch.tensor([i])))) == 1 for i in changed)
+
 def begin_again(
     there:Record, # of the folder as it was
     files, # names of the pictures that are there now
     prints, # their hashes
     learner_at, # function of a keyword, `record`, to a `Learner` of these pictures
+    forget:bool=False, # leave out what was said of pictures that are gone?
 )->str: # what was done, in words
     "A record of a folder that has grown, in place of the one before, which is kept beside it"
     said, path = there.answers, Path(there.path).resolve()   # a link stays
     at = where_now(said, files, prints)
-    if gone := [said.files[i] for i in said.known if at[i] is None]:
+    gone = [said.files[i] for i in said.known if at[i] is None]
+    if gone and not forget:
         raise ValueError(f"{len(gone)} pictures that you labelled are gone, were changed, or cannot be read, "
-                         f"such as {gone[0]}. Put them back, or begin anew, by --record and another name. "
-                         "The labels stay where they are")
+                         f"such as {gone[0]}. Put them back; or go on without them, by --forget; or begin "
+                         "anew, by --record and another name. The labels stay where they are")
     new, k = path.with_name(f".{path.name}.new"), 1
     while (was_at := path.with_name(f"{path.stem}.before-{k}{path.suffix}")).exists(): k += 1
     with open(path, "rb") as f:
@@ -543,7 +572,11 @@ def begin_again(
     also = "" if was == side else (f"\nIt does not say its side, and {side} pixels are taken. Was it "
                                    "another? Label nothing, put it back under its old name, and give --side")
     told = ", ".join(f"{n} {'is' if n == 1 else 'are'} {k}" for k, n in counts.items() if n)
-    told = f"Of the pictures, {told}" if told else "The pictures are the same, and read otherwise than before"
+    if gone: told += f", and {len(gone)} labels with them"
+    wanted, had = learner.protocol.n_final, there.header["config"].get("n_final")
+    same = "The pictures are the same, " + (
+        f"and labels of {wanted or 'all'} are wanted now" if wanted != had else "and read otherwise than before")
+    told = f"Of the pictures, {told}" if told else same
     return (f"{told}; what you said of the others is kept. "
             f"The record of the folder as it was: {was_at.resolve()}{also}")
 
@@ -555,6 +588,8 @@ def session_of(
     side:int|None=None, # pixels of the square that the network sees; default: the record's, or 64
     by:str|None=None, # who labels; default: the name of the account
     trunk=None, # a network whose features are learnt from, for `features`; default: the record's, or pixels
+    white=None, # the value that is white, of more than 8 bits; default: the record's, or what the type says
+    forget:bool=False, # go on without labelled pictures that are gone?
     **protocol, # of the `Learner`; default: the record's
 )->Session:
     "A folder of pictures, as a session; one that was begun is continued"
@@ -562,11 +597,14 @@ def session_of(
     path = Path(record or at.resolve().with_name(f"{at.resolve().name}.labels.jsonl"))
     there = Record(path if path.exists() else None)
     config, old = (there.header or {}).get("config", {}), there.answers if there.header else Answers()
-    trunk = (seen := seen_by(path, config, side, trunk)).get("trunk")
-    data, files, prints, notes, same = read_as_then(folder, seen.get("side", 224), old)
+    trunk = (seen := seen_by(path, config, side, trunk, white)).get("trunk")
+    data, files, prints, notes, same = read_as_then(folder, seen, old)
     told, as_then = {*seen} & {*config}, config.get("fingerprint") in (None, data.fingerprint)
+    as_then = as_then and not any_blank(data.x, prints, old.prints)
     names = config.get("class_names") or list(classes or ())
-    grown = old.prints and not as_then and (told or not same)   # an old record may not say its side
+    n_final = protocol.get("n_final", had := config.get("n_final"))
+    longer = bool(config) and n_final != had and not there.can_extend(n_final)
+    grown = old.prints and (longer or not as_then and (told or not same))   # an old one may not say its side
     if grown: names = names + old.names
     if len(names) < 2: raise ValueError(f"classes named: {len(names)}; name two or more: --classes cat dog")
     as_names(names)   # none twice
@@ -577,7 +615,7 @@ def session_of(
     print_of |= seen if told or grown or not config else {}
     net = None if trunk is None else partial(small_head, x.shape[1], len(names))
     make = partial(Learner, x, classes=len(names), data=print_of, net=net, **how)
-    if grown: notes = "\n".join([begin_again(there, files, prints, make), notes]).strip()
+    if grown: notes = "\n".join([begin_again(there, files, prints, make, forget), notes]).strip()
     try: learner = make(record=path)
     except ValueError as e:
         if grown or as_then: raise
@@ -618,6 +656,12 @@ def main(
                         "(default: 64; tomorrow it is known)")
     parser.add_argument("--features", action="store_const", const="mobilenet_v2", help="for photographs: learn "
                         "from what a network trained on a million of them sees (tomorrow it is known)")
+    parser.add_argument("--white", type=float, help="the value that is white, of pictures with more than 8 "
+                        "bits, such as 4095 (default: what their type says; tomorrow it is known)")
+    parser.add_argument("--n-final", type=int, help="labels that are wanted (default: of all; tomorrow it is known, "
+                        "and may be larger)")
+    parser.add_argument("--forget", action="store_true", help="go on without labelled pictures that are gone; "
+                        "the record of before keeps their labels")
     parser.add_argument("--by", help="who labels (default: the name of the account)")
     parser.add_argument("--export", metavar="OUT", help="write tables and weights to this folder; no page")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
@@ -625,17 +669,19 @@ def main(
     _waiting(f"Reading the pictures of {given.folder} ...")
     if given.features: print("Looking at each photograph once; the page opens then ...", flush=True)
     try:
-        session = session_of(given.folder, given.classes, given.record, given.side, given.by, given.features)
+        how = {} if given.n_final is None else dict(n_final=given.n_final)
+        session = session_of(given.folder, given.classes, given.record, given.side, given.by, given.features,
+                             given.white, given.forget, **how)
         if given.export:
             _waiting("Training once more, and asking the network about all pictures ...")
             out = session.export(given.export).resolve()
-            if session.notes: print(session.notes, file=sys.stderr)
+            for note in filter(None, [session.twins(), session.notes]): print(note, file=sys.stderr)
             print(f"written: {out}"); return
         server = serve(session, given.port)
     except (ValueError, OSError, RuntimeError) as e: parser.exit(2, f"bdal_label: {e}\n")
     except KeyboardInterrupt: parser.exit(130, "\nEnded before the page was there. Nothing is lost.\n")
     told = [server.address, "Open this address in a browser of this machine. Ctrl-C ends.", in_words(session)]
-    print(*told, *filter(None, [session.notes]), sep="\n", flush=True)
+    print(*told, *filter(None, [session.twins(), session.notes]), sep="\n", flush=True)
     if not given.no_browser: webbrowser.open(server.address)
     try:
         while True: time.sleep(3600)

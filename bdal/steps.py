@@ -717,9 +717,11 @@ def _header(self:Learner, net, data, begun):
     pool, test = self.pool, self.test and fingerprint(self.test.x, self.test.y, *self.test.parts.values())
     there = (self.record.header or {}).get("config", {}).get("net")
     began:dict = net_as_told(self.net_of_seed, net, begun, there)
+    if "fingerprint" not in (data := data or {}):   # a name alone knows no picture
+        data = dict(data="pool", fingerprint=fingerprint(pool.x), test=test) | data
     config = {
         **asdict(p),
-        **(data or dict(data="pool", fingerprint=fingerprint(pool.x), test=test)),
+        **data,
         "classes": self.begun_with,
         "start_indices": pool.labelled.tolist(),
         "start_labels": pool.labels.tolist(),
@@ -1260,6 +1262,23 @@ def name_files(self:Learner,
         if names == self.answers.files and prints in ([], self.answers.prints): return
         self.record.note(dict(event="files", round=len(self.record.rounds), names=names,
                               **(dict(prints=prints) if prints else {})))
+        self._replay()
+
+@patch
+def name_classes(self:Learner,
+    names, # of the classes of the beginning, in their order
+)->None:
+    "Write the names of the classes to the record, once; others, or another order, are refused from then on"
+    with self.record.lock:
+        self._catch_up()
+        names, config = list(map(str, names)), self.record.header["config"]
+        had = list(map(str, config.get("class_names") or self.answers.called))
+        if len(names) != self.begun_with:
+            raise ValueError(f"{len(names)} names and {self.begun_with} classes; name each")
+        if had and had != names:
+            raise ValueError(f"{self.record.path or 'the record'} has the classes {', '.join(had)}, and "
+                             f"{', '.join(names)} are given; give the same, in their order")
+        if not had: self.record.note(dict(event="classes", round=len(self.record.rounds), classes=names))
         self._replay()
 
 @patch
