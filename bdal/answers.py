@@ -31,7 +31,8 @@ def check_events(
     "Are these events that we know, with lists of whole numbers?"
     def whole(o): return isinstance(o, list) and all(type(i) is int and abs(i) < 2**63 for i in o)
     def texts(o): return isinstance(o, list) and all(isinstance(t, str) for t in o)
-    kinds = dict(name=lambda o: isinstance(o, str), names=texts, prints=texts, classes=texts, indices=whole, labels=whole)
+    kinds = dict(name=lambda o: isinstance(o, str), names=texts, prints=texts, classes=texts)
+    kinds |= dict(indices=whole, labels=whole)
     for line in lines:
         if "event" not in line: continue
         if (name := line["event"]) not in EVENTS:

@@ -53,7 +53,8 @@ def match_files(
                          "give the list of files that was labelled")
     if several := [[str(n), *(str(files[i]) for i in idx[:2])] for n, idx in zip(names, at) if len(idx) > 1]:
         name, one, other = several[0]
-        raise ValueError(f"{name!r} may be {one} or {other}; give each name with the folders that tell them apart")
+        raise ValueError(f"{name!r} may be {one} or {other}; give each name with the folders that tell "
+                         "them apart")
     return [idx[0] for idx in at]
 
 # %% ../nbs/deeper/bridges.ipynb #f6797ee3

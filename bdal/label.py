@@ -30,7 +30,7 @@ from .steps import Learner, Protocol, as_whole
 # %% auto #0
 __all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'OTHER', 'Session', 'print_of_file', 'brightest', 'Handler', 'Server', 'serve',
            'Labeller', 'small_head', 'seen_by', 'read_folder', 'unsaid', 'add_classes', 'as_begun', 'where_now',
-           'read_as_then', 'any_blank', 'begin_again', 'session_of', 'in_words', 'main']
+           'read_as_then', 'as_before', 'any_blank', 'begin_again', 'session_of', 'in_words', 'words', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -183,7 +183,7 @@ def accuracy(self:Session)->tuple: # right, guessed
 @patch
 def twins(self:Session)->str: # "": there are none
     "Which files are the same picture, and have different labels?"
-    prints, known, first, told = self.learner.answers.prints, self.learner.answers.known, {}, []
+    prints, known, first, told = self.learner.answers.prints, self.learner.answers.known, dict[str, int](), []
     for i, c in sorted(known.items()) if prints else ():
         k = first.setdefault(prints[i], i)
         if known[k] == c: continue
@@ -427,7 +427,8 @@ def seen_by(
     "What the network sees; a record keeps to what it was begun with"
     if "side" in config: as_whole(f"the side in {path}", config["side"], 16)
     had = dict(trunk=None, white=None) | config if config else {}
-    for k, given, flag in (("trunk", trunk, "--features"), ("side", side, "--side"), ("white", white, "--white")):
+    flags = dict(trunk=(trunk, "--features"), side=(side, "--side"), white=(white, "--white"))
+    for k, (given, flag) in flags.items():
         if given is None or k not in had or given == had[k]: continue
         was = f"without {flag}" if had[k] is None else f"with {flag} {had[k]}"
         raise ValueError(f"{path} was begun {was}, and {given} is given; leave {flag} out, or begin another "
@@ -530,6 +531,20 @@ def read_as_then(
     return data, files, prints, notes, same
 
 # %% ../nbs/deeper/label.ipynb #a1be0103
+def as_before(
+    there:Record, # of the folder as it was
+    config:dict, # that it has; empty: it begins
+    data:Data, # the pictures of now
+    prints, # hashes of their files
+    same:bool, # are they the pictures of then, whatever the network sees? An old record may not say its side
+    n_final, # labels that are wanted now
+)->tuple: # does the network see what it saw then; is another record to be begun, with what was said?
+    "Can a record go on?"
+    then = there.answers.prints if config else []
+    as_then = config.get("fingerprint") in (None, data.fingerprint) and not any_blank(data.x, prints, then)
+    other = bool(config) and n_final != config.get("n_final") and not there.can_extend(n_final)
+    return as_then, bool(then) and (other or not (as_then or same))
+
 def any_blank(
     x, # inputs, [N, ...]
     prints, # hashes of their files
@@ -539,6 +554,7 @@ def any_blank(
     changed = [i for i, (a, b) in enumerate(zip(prints, then)) if a != b]
     return any(len(np.unique(take(x, torch.tensor([i])))) == 1 for i in changed)
 
+# %% ../nbs/deeper/label.ipynb #061972a7
 def begin_again(
     there:Record, # of the folder as it was
     files, # names of the pictures that are there now
@@ -574,9 +590,8 @@ def begin_again(
     told = ", ".join(f"{n} {'is' if n == 1 else 'are'} {k}" for k, n in counts.items() if n)
     if gone: told += f", and {len(gone)} labels with them"
     wanted, had = learner.protocol.n_final, there.header["config"].get("n_final")
-    same = "The pictures are the same, " + (
-        f"and labels of {wanted or 'all'} are wanted now" if wanted != had else "and read otherwise than before")
-    told = f"Of the pictures, {told}" if told else same
+    why = f"labels of {wanted or 'all'} are wanted now" if wanted != had else "read otherwise than before"
+    told = f"Of the pictures, {told}" if told else f"The pictures are the same, and {why}"
     return (f"{told}; what you said of the others is kept. "
             f"The record of the folder as it was: {was_at.resolve()}{also}")
 
@@ -599,12 +614,9 @@ def session_of(
     config, old = (there.header or {}).get("config", {}), there.answers if there.header else Answers()
     trunk = (seen := seen_by(path, config, side, trunk, white)).get("trunk")
     data, files, prints, notes, same = read_as_then(folder, seen, old)
-    told, as_then = {*seen} & {*config}, config.get("fingerprint") in (None, data.fingerprint)
-    as_then = as_then and not any_blank(data.x, prints, old.prints)
-    names = config.get("class_names") or list(classes or ())
-    n_final = protocol.get("n_final", had := config.get("n_final"))
-    longer = bool(config) and n_final != had and not there.can_extend(n_final)
-    grown = old.prints and (longer or not as_then and (told or not same))   # an old one may not say its side
+    told, names = {*seen} & {*config}, config.get("class_names") or list(classes or ())
+    n_final = protocol.get("n_final", config.get("n_final"))
+    as_then, grown = as_before(there, config, data, prints, same or not told, n_final)
     if grown: names = names + old.names
     if len(names) < 2: raise ValueError(f"classes named: {len(names)}; name two or more: --classes cat dog")
     as_names(names)   # none twice
@@ -642,10 +654,8 @@ def _waiting(what):
     if sys.stderr.isatty(): print(what, file=sys.stderr, flush=True)
 
 # %% ../nbs/deeper/label.ipynb #ff667031
-def main(
-    args=None, # words of the command line; default: those that were given
-):
-    "`bdal_label scans --classes cat dog`"
+def words()->argparse.ArgumentParser:
+    "What may stand on the command line"
     parser = argparse.ArgumentParser("bdal_label", description="Label a folder of pictures in the browser, "
                                      "while a network learns what to ask. Everything is saved at once.")
     parser.add_argument("folder", help="with pictures; nothing in it is changed")
@@ -658,14 +668,21 @@ def main(
                         "from what a network trained on a million of them sees (tomorrow it is known)")
     parser.add_argument("--white", type=float, help="the value that is white, of pictures with more than 8 "
                         "bits, such as 4095 (default: what their type says; tomorrow it is known)")
-    parser.add_argument("--n-final", type=int, help="labels that are wanted (default: of all; tomorrow it is known, "
-                        "and may be larger)")
-    parser.add_argument("--forget", action="store_true", help="go on without labelled pictures that are gone; "
-                        "the record of before keeps their labels")
+    parser.add_argument("--n-final", type=int, help="labels that are wanted (default: of all; tomorrow "
+                        "it is known, and may be another)")
+    parser.add_argument("--forget", action="store_true", help="go on without labelled pictures that are "
+                        "gone; the record of before keeps their labels")
     parser.add_argument("--by", help="who labels (default: the name of the account)")
     parser.add_argument("--export", metavar="OUT", help="write tables and weights to this folder; no page")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
-    given = parser.parse_args(args)
+    return parser
+
+# %% ../nbs/deeper/label.ipynb #1abe77aa
+def main(
+    args=None, # words of the command line; default: those that were given
+):
+    "`bdal_label scans --classes cat dog`"
+    given = (parser := words()).parse_args(args)
     _waiting(f"Reading the pictures of {given.folder} ...")
     if given.features: print("Looking at each photograph once; the page opens then ...", flush=True)
     try:

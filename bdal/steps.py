@@ -1264,6 +1264,7 @@ def name_files(self:Learner,
                               **(dict(prints=prints) if prints else {})))
         self._replay()
 
+# %% ../nbs/deeper/answers.ipynb #8cc863db
 @patch
 def name_classes(self:Learner,
     names, # of the classes of the beginning, in their order
@@ -1281,6 +1282,7 @@ def name_classes(self:Learner,
         if not had: self.record.note(dict(event="classes", round=len(self.record.rounds), classes=names))
         self._replay()
 
+# %% ../nbs/deeper/answers.ipynb #d758fdec
 @patch
 def take_over(self:Learner,
     answers:Answers, # of another record

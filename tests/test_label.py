@@ -175,6 +175,99 @@ def some(scans, tmp_path):
     return folder, later
 
 
+def test_a_dark_picture_is_replaced(some):
+    "The network sees nothing of it, so its inputs cannot tell; a picture whose file alone was changed is the same"
+    (folder, later), path = some, some[0].with_name("some.labels.jsonl")
+    for k, f in enumerate(sorted(folder.iterdir())): Image.fromarray(np.full((9, 9), 9 + k, np.uint16)).save(f)  # 16 bits, all but black
+    session = session_of(folder, ["red", "blue"], side=32, **HOW)
+    assert "the brightest of the pictures has 0 of white" in session.notes and "--white on the command line" in session.notes
+    told = few_labels(session)
+    first, before = min(folder.iterdir()), path.read_bytes()
+    kept = first.read_bytes()
+    Image.fromarray(np.full((9, 9), 99, np.uint16)).save(first)
+    with pytest.raises(ValueError, match=f"1 pictures that you labelled are gone, were changed, .* such as {first.name}"): session_of(folder, **HOW)
+    assert path.read_bytes() == before
+    first.write_bytes(kept)
+    assert said_of(session_of(folder, **HOW)) == told
+    bright = session_of(folder, ["red", "blue"], path.with_name("bright.jsonl"), side=32, white=20, **HOW)
+    assert not bright.notes and len(bright.learner.pool.x[:, 0, 16, 16].unique()) == 12
+    few_labels(bright)
+    again = session_of(folder, None, path.with_name("bright.jsonl"), **HOW)
+    assert again.learner.pool.x.equal(bright.learner.pool.x) and ", white=20, " not in (again.export(folder.parent / "out") / "README.md").read_text()
+    assert "labelled=False, white=20).x" in (folder.parent / "out" / "README.md").read_text()
+    said_of(again)
+    with pytest.raises(ValueError, match="was begun with --white 20.*leave --white out"): session_of(folder, None, path.with_name("bright.jsonl"), white=30, **HOW)
+    rgb = Image.open(later)
+    rgb.save(first, "PNG", compress_level=1)
+    told = few_labels(session_of(folder, ["red", "blue"], path.with_name("rgb.jsonl"), side=32, **HOW))
+    rgb.save(first, "PNG", compress_level=9)  # other bytes, the same picture
+    assert said_of(session_of(folder, None, path.with_name("rgb.jsonl"), **HOW)) == told
+
+
+def test_a_labelled_picture_is_gone_for_good(some, capsys):
+    "--forget goes on without it; the record of before keeps its label"
+    (folder, _), path = some, some[0].with_name("some.labels.jsonl")
+    told = few_labels(session_of(folder, ["red", "blue"], side=32, **HOW))
+    gone = min(folder.iterdir())
+    gone.unlink()
+    with pytest.raises(SystemExit): main([str(folder), "--export", str(folder.parent / "out")])
+    assert "go on without them, by --forget" in capsys.readouterr().err
+    main([str(folder), "--forget", "--export", str(folder.parent / "out")])
+    assert "1 is gone, and 1 labels with them" in capsys.readouterr().err
+    rows = list(csv.DictReader(open(folder.parent / "out" / "labels.csv")))
+    assert {os.path.basename(row["file"]) for row in rows} == {*told} - {gone.name}
+    assert len(Record(path.with_name("some.labels.before-1.jsonl")).answers.known) == 4 and len(Record(path).answers.known) == 3
+
+
+def test_how_many_are_wanted_may_change(some):
+    "Fewer, more, all: nothing that was said is lost, also where the last question was cut short"
+    (folder, _), path, told = some, some[0].with_name("some.labels.jsonl"), {}
+    for k, n_final in enumerate((4, 7, None, 11, 12)):
+        session = session_of(folder, ["red", "blue"] if not k else None, side=32, **({} if n_final is None else dict(n_final=n_final)), **(HOW if not k else {}))
+        while not session.done and (i := ready(session)) is not None: session.act(dict(do="label", index=i, label=truth(session, i)))
+        now = said_of(session)
+        assert told.items() <= now.items() and len(now) == (n_final or 7)
+        told = now
+
+
+def test_the_same_picture_told_apart(some):
+    "Two files with one picture and two labels: the page says so, until one is mended"
+    folder, _ = some
+    first, *_, last = sorted(folder.iterdir())
+    shutil.copy(first, last)
+    session = session_of(folder, ["red", "blue"], side=32, **HOW)
+    session.learner.label([0, 11], [0, 1])
+    assert f"the same picture is {first.name} red and {last.name} blue" in session.state()["notes"]
+    session.learner.correct([11], [0])
+    assert not session.state()["notes"]
+    said_of(session)
+
+
+def test_names_of_classes_are_kept(scans, tmp_path):
+    "A widget whose cell has the classes in another order tomorrow would turn every label round"
+    data = Data.from_folder(scans, side=32, labelled=False)
+
+    def learner(): return Learner(data.x, classes=2, record=tmp_path / "labels.jsonl", **HOW)
+
+    session = Session(learner(), data.files, ["red", "blue"])
+    session.act(dict(do="label", index=ready(session), label=0)); session.wait(); session.learner.record.close()
+    with pytest.raises(ValueError, match="has the classes red, blue, and blue, red are given"): Session(learner(), data.files, ["blue", "red"])
+    again = Session(learner(), data.files)
+    assert again.names == ["red", "blue"]
+    again.wait(); again.learner.record.close()
+    data_named = dict(data="scans", fingerprint=data.fingerprint, class_names=["red", "blue"])
+    with pytest.raises(ValueError, match="give the same, in their order"): Session(Learner(data.x, classes=2, data=data_named), data.files, ["blue", "red"])
+
+
+def test_what_only_has_a_name_is_checked(scans, tmp_path):
+    "data= without a fingerprint: other pictures are another trial all the same"
+    data = Data.from_folder(scans, side=32, labelled=False)
+    how = dict(classes=2, record=tmp_path / "labels.jsonl", data=dict(data="scans"), **HOW)
+    one = Learner(data.x, **how); one.label([0], [1]); one.record.close()
+    assert Record(how["record"]).header["config"]["data"] == "scans"
+    with pytest.raises(ValueError, match="record of another trial: fingerprint is"): Learner(data.x.flip(0), **how)
+
+
 @pytest.fixture
 def eyes(monkeypatch):
     "In place of a network that was trained on photographs: the mean of each colour"
@@ -520,7 +613,7 @@ def test_refused_on_the_command_line(scans, tmp_path, capsys):
     few_labels(session_of(few, T=2), 2)
     shutil.copy(folder / "p03_1.png", few / "p01_1.png")  # another picture under an old name
     with pytest.raises(SystemExit): main([str(few)])
-    assert "Put them back, or begin anew" in capsys.readouterr().err
+    assert "Put them back; or go on without them, by --forget; or begin anew" in capsys.readouterr().err
     taken.close()
 
 
