@@ -28,9 +28,10 @@ from .record import Record, lock_file
 from .steps import Learner, Protocol, as_whole
 
 # %% auto #0
-__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'OTHER', 'Session', 'print_of_file', 'brightest', 'Handler', 'Server', 'serve',
-           'Labeller', 'small_head', 'seen_by', 'read_folder', 'unsaid', 'add_classes', 'as_begun', 'where_now',
-           'read_as_then', 'as_before', 'any_blank', 'begin_again', 'session_of', 'in_words', 'words', 'main']
+__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'ANOTHER', 'OTHER', 'Session', 'print_of_file', 'brightest', 'Handler', 'Server',
+           'serve', 'Labeller', 'small_head', 'seen_by', 'read_folder', 'unsaid', 'add_classes', 'as_begun',
+           'where_now', 'read_as_then', 'any_blank', 'as_before', 'begin_again', 'session_of', 'in_words', 'words',
+           'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -413,6 +414,7 @@ def small_head(
                          nn.Linear(128, classes))
 
 # %% ../nbs/deeper/label.ipynb #1abe0102
+ANOTHER = "Was it another? Label nothing, put it back under its old name, and give --side"
 OTHER = ("the pictures of {folder} are not those that {path} was begun with. Put the folder back as it was"
          "{also}; or begin anew, by --record and another name. "
          "The labels stay where they are") # said of a folder that cannot be gone on with
@@ -454,8 +456,8 @@ def read_folder(
 
 # %% ../nbs/deeper/label.ipynb #1abe0106
 def unsaid(
-    side:bool, # is it in the record?
-    prints:bool, # are they?
+    side, # is it in the record?
+    prints, # are they?
 )->str: # what else to do, as part of `OTHER`
     "A record of old does not say all"
     also = "" if side else ", or give the --side that it was begun with, which it does not say"
@@ -531,20 +533,6 @@ def read_as_then(
     return data, files, prints, notes, same
 
 # %% ../nbs/deeper/label.ipynb #a1be0103
-def as_before(
-    there:Record, # of the folder as it was
-    config:dict, # that it has; empty: it begins
-    data:Data, # the pictures of now
-    prints, # hashes of their files
-    same:bool, # are they the pictures of then, whatever the network sees? An old record may not say its side
-    n_final, # labels that are wanted now
-)->tuple: # does the network see what it saw then; is another record to be begun, with what was said?
-    "Can a record go on?"
-    then = there.answers.prints if config else []
-    as_then = config.get("fingerprint") in (None, data.fingerprint) and not any_blank(data.x, prints, then)
-    other = bool(config) and n_final != config.get("n_final") and not there.can_extend(n_final)
-    return as_then, bool(then) and (other or not (as_then or same))
-
 def any_blank(
     x, # inputs, [N, ...]
     prints, # hashes of their files
@@ -553,6 +541,22 @@ def any_blank(
     "Is one another file than then, of which the network sees nothing? It may be any picture"
     changed = [i for i, (a, b) in enumerate(zip(prints, then)) if a != b]
     return any(len(np.unique(take(x, torch.tensor([i])))) == 1 for i in changed)
+
+# %% ../nbs/deeper/label.ipynb #1abe77ab
+def as_before(
+    there:Record, # of the folder as it was
+    config:dict, # that it has; empty: it begins
+    data:Data, # the pictures of now
+    prints, # hashes of their files
+    same:bool, # the pictures of then, by a record of old that does not say its side: is another one given?
+    wanted:dict, # with n_final: labels that are wanted now; default: all
+)->tuple: # does the network see what it saw then; is another record to be begun, with what was said?
+    "Can a record go on?"
+    then = there.answers.prints if config else []
+    as_then = config.get("fingerprint") in (None, data.fingerprint) and not any_blank(data.x, prints, then)
+    n_final = wanted.get("n_final")
+    other = bool(config) and n_final != config.get("n_final") and not there.can_extend(n_final)
+    return as_then, bool(then) and (other or not (as_then or same))
 
 # %% ../nbs/deeper/label.ipynb #061972a7
 def begin_again(
@@ -565,8 +569,7 @@ def begin_again(
     "A record of a folder that has grown, in place of the one before, which is kept beside it"
     said, path = there.answers, Path(there.path).resolve()   # a link stays
     at = where_now(said, files, prints)
-    gone = [said.files[i] for i in said.known if at[i] is None]
-    if gone and not forget:
+    if (gone := [said.files[i] for i in said.known if at[i] is None]) and not forget:
         raise ValueError(f"{len(gone)} pictures that you labelled are gone, were changed, or cannot be read, "
                          f"such as {gone[0]}. Put them back; or go on without them, by --forget; or begin "
                          "anew, by --record and another name. The labels stay where they are")
@@ -585,8 +588,7 @@ def begin_again(
     kept = [(f, files[i]) for f, i in zip(said.files, at) if i is not None]
     counts = dict(new=len(files) - len(kept), gone=len(at) - len(kept), renamed=sum(f != g for f, g in kept))
     was, side = (o.header["config"].get("side") for o in (there, learner.record))
-    also = "" if was == side else (f"\nIt does not say its side, and {side} pixels are taken. Was it "
-                                   "another? Label nothing, put it back under its old name, and give --side")
+    also = f"\nIt does not say its side, and {side} pixels are taken. {ANOTHER}"*(was != side)
     told = ", ".join(f"{n} {'is' if n == 1 else 'are'} {k}" for k, n in counts.items() if n)
     if gone: told += f", and {len(gone)} labels with them"
     wanted, had = learner.protocol.n_final, there.header["config"].get("n_final")
@@ -615,8 +617,7 @@ def session_of(
     trunk = (seen := seen_by(path, config, side, trunk, white)).get("trunk")
     data, files, prints, notes, same = read_as_then(folder, seen, old)
     told, names = {*seen} & {*config}, config.get("class_names") or list(classes or ())
-    n_final = protocol.get("n_final", config.get("n_final"))
-    as_then, grown = as_before(there, config, data, prints, same or not told, n_final)
+    as_then, grown = as_before(there, config, data, prints, same and not told, {**config, **protocol})
     if grown: names = names + old.names
     if len(names) < 2: raise ValueError(f"classes named: {len(names)}; name two or more: --classes cat dog")
     as_names(names)   # none twice
@@ -631,8 +632,7 @@ def session_of(
     try: learner = make(record=path)
     except ValueError as e:
         if grown or as_then: raise
-        also = unsaid(bool(told), bool(old.prints))
-        raise ValueError(OTHER.format(folder=folder, path=path, also=also)) from e
+        raise ValueError(OTHER.format(folder=folder, path=path, also=unsaid(told, old.prints))) from e
     learner.name_files(files, prints)
     notes = "\n".join(filter(None, [add_classes(learner, names, classes or (), by), notes]))
     session = Session(learner, data.files, names, by)
