@@ -28,7 +28,6 @@ bald: setup  ## the main job: BALD chooses digits, one at a time (K=1); real MNI
 	@mkdir -p runs
 	@$(BIN)/python -c 'from bdal.record import Record; r = Record("runs/bald-k$(K).jsonl"); r.complete and (r.path.unlink(), print(f"{r.path} was complete: it is made anew"))'
 	@echo "BALD on MNIST, K = $(K), to 30 labels; then the same at random. Starting takes some seconds ..."
-	@echo "The first question is computed twice: once to show it in the notebook, once in the trial."
 	@echo "A line a round: how many labels, how good, the seconds to train, measure and score, and which digits were acquired."
 	@$(BIN)/papermill nbs/05_bald.ipynb runs/bald-k$(K).ipynb -p K $(K) -p n_final 30 -p out runs/bald-k$(K).jsonl \
 		--no-progress-bar --stdout-file - --stderr-file -

@@ -1037,6 +1037,14 @@ def as_told(
     "What a record says of the data; a start set is balanced unless it says otherwise"
     return dict(data=data.name, fingerprint=data.fingerprint) | ({} if balanced else dict(balanced=False))
 
+# %% ../nbs/03_steps.ipynb #d9ff6dc9
+@patch
+def _take_over(self:Learner, other):
+    "Begin with the first question of another learner, if it is this one's"
+    if not isinstance(other, Learner): raise TypeError(f"first is {other!r:.60}; give a Learner that has asked")
+    if self.record.header == other.record.header and not (self.record.lines or other.record.lines):
+        self.trained, self.row, self.scores_N = other.trained, {**other.row}, other.scores_N
+
 # %% ../nbs/03_steps.ipynb #d9ff6dca
 def run_trial(
     data:Data, # pool, hidden labels, test set
@@ -1049,6 +1057,7 @@ def run_trial(
     among=None, # indices the start set may be drawn from; none: the data's own `start_among`
     balanced:bool=True, # so many of each? False: as many images in all, as chance has it
     progress:bool=True, # print a line a round, and show what is being done? False: print nothing
+    first:Learner|None=None, # has asked what this trial will ask first: that is not computed again
     **kwargs, # the rest of `Protocol`, and `net` and `device` of `Learner`
 )->Record:
     "One active-learning trial with the data set as oracle"
@@ -1069,6 +1078,7 @@ def run_trial(
         data=as_told(data, balanced),
         **kwargs,
     )
+    if first: learner._take_over(first)
     if learner.record.complete and progress: print(f"{learner.record}: nothing to do")
     while not learner.record.complete:
         idx = learner.ask(progress and "trial")

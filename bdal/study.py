@@ -318,7 +318,7 @@ class Experiment(Parameters):
                        test_parts=data.test_parts, classes=len(data.classes), net=self.make_net,
                        **{**self.protocol, "race": None, "data": as_told(data, self.balanced), **changed})
 
-    def run(self, **changed)->Record: # what differs from the parameters; also record and progress
+    def run(self, **changed)->Record: # what differs from the parameters; also record, progress, and first
         "The trial, checked at its end by `check_trial`; one that is on record is continued"
         how = {**self.protocol, "balanced": self.balanced, "record": self.out or None, **changed}
         record = run_trial(self.images, net=self.make_net, **how)
