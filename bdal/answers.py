@@ -14,6 +14,7 @@ __all__ = ['SKIPPED', 'EVENTS', 'Said', 'check_events', 'Answers']
 SKIPPED = -1 # in place of a label
 _BOTH = ("indices", "labels")
 EVENTS = {"label": _BOTH, "skip": ("indices",), "correct": _BOTH, "undo": ("indices",), "ask": (),
+          "longer": (),
           "class": ("name",), "drop": (), "classes": ("classes",),
           "files": ("names",)} # name -> the keys that it must have
 
@@ -32,12 +33,12 @@ def check_events(
     def whole(o): return isinstance(o, list) and all(type(i) is int and abs(i) < 2**63 for i in o)
     def texts(o): return isinstance(o, list) and all(isinstance(t, str) for t in o)
     kinds = dict(name=lambda o: isinstance(o, str), names=texts, prints=texts, classes=texts)
-    kinds |= dict(indices=whole, labels=whole)
+    kinds |= dict(indices=whole, labels=whole, n_final=lambda n: n is None or whole([n]))
     for line in lines:
         if "event" not in line: continue
         if (name := line["event"]) not in EVENTS:
             raise ValueError(f"it has an event {name!r}, this bdal knows {', '.join(EVENTS)}")
-        for k in (*EVENTS[name], *({"prints"} & {*line})):   # older lines have none
+        for k in (*EVENTS[name], *({"prints", "n_final"} & {*line})):   # older lines have none
             if not kinds[k](line[k]):
                 raise ValueError(f"its event {name!r} has wrong {k}")
         if len(line.get("prints", line.get("names", []))) != len(line.get("names", [])):

@@ -5,6 +5,7 @@
 # %% ../nbs/deeper/bridges.ipynb #b51d0002
 from __future__ import annotations
 import csv, json, os, re
+from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -36,18 +37,27 @@ def match_files(
     files, # ours, [N]
 )->list: # index of each
     "Find files by their paths; where none is the same, by their names"
-    ours, theirs = [folders(f) for f in files], [folders(n) for n in names]
-    whole, named = {parts: i for i, parts in enumerate(ours)}, dict[str, list[int]]()
-    for i, parts in enumerate(ours): named.setdefault(base_name(parts[-1]), []).append(i)
-    moved = not any(len(parts) > 1 and parts in whole for parts in theirs)
-    def found(parts):
-        "Indices of the files that it may be"
-        if parts in whole: return [whole[parts]]
-        if not moved and len(parts) > 1 and base_name(parts[-1]) == parts[-1]: return []   # others are there
-        def alike(i): return len(os.path.commonprefix([ours[i][-2::-1], parts[-2::-1]]))   # folders above it
+    def plain(path): return PurePosixPath(str(path).replace("\\", "/")).parts   # as it is written
+    ours, theirs = ([(plain(path), folders(path)) for path in paths] for paths in (files, names))
+    whole:tuple = defaultdict(list), defaultdict(list)
+    named:dict = defaultdict(list)
+    for i, paths in enumerate(ours):
+        for table, parts in zip(whole, paths): table[parts].append(i)
+        named[base_name(paths[1][-1])].append(i)
+    def same(paths): return next((at[parts] for at, parts in zip(whole, paths) if parts in at), [])
+    moved = not any(len(paths[1]) > 1 and same(paths) for paths in theirs)
+    def alike(i, parts): return len(os.path.commonprefix([ours[i][1][-2::-1], parts[-2::-1]]))   # folders
+    def by_name(parts):
+        "Those of this name with the most folders in common, and how many these are"
+        if not moved and len(parts) > 1 and base_name(parts[-1]) == parts[-1]: return [], 0   # others are
         among = named.get(base_name(parts[-1]), [])
-        return [i for i in among if alike(i) == max(map(alike, among))]
-    at = [found(parts) for parts in theirs]
+        most = max([alike(i, parts) for i in among], default=0)
+        return [i for i in among if alike(i, parts) == most], most
+    found = [(idx, 0) if (idx := same(paths)) else by_name(paths[1]) for paths in theirs]
+    if any(most for _, most in found):   # then one without any, of another folder, is another file
+        found = [(idx if most or same(paths) or len(paths[1]) == 1 else
+                  [i for i in idx if len(ours[i][1]) == 1], 0) for (idx, most), paths in zip(found, theirs)]
+    at = [idx for idx, _ in found]
     if lost := [str(n) for n, idx in zip(names, at) if not idx]:
         raise ValueError(f"{len(lost)} of {len(names)} names are no files of ours, the first is {lost[0]!r}; "
                          "give the list of files that was labelled")
@@ -68,7 +78,12 @@ def as_start(
     if unknown := sorted(set(found.values()) - set(number)):
         raise ValueError(f"classes are {', '.join(number)}, and there are labels "
                          f"{', '.join(unknown[:5])}; name all")
-    return match_files(list(found), files), [number[c] for c in found.values()]
+    named = dict[int, str]()
+    for name, i in zip(found, match_files(list(found), files)):
+        if found[named.setdefault(i, name)] != found[name]:
+            raise ValueError(f"{named[i]!r} and {name!r} are one file, {files[i]}, with two labels; "
+                             "leave one out")
+    return list(named), [number[found[name]] for name in named.values()]
 
 # %% ../nbs/deeper/bridges.ipynb #b51d0008
 def from_csv(
@@ -122,13 +137,14 @@ def to_label_studio(
     learner:Learner, # what was said, and a network
     path, # of the file to write
     files, # address of each picture, [N], as Label Studio is to find it
-    classes, # names, [C]
+    classes=None, # names, [C]; default: the record's, or their numbers
     image:str="image", # key of the picture in a task
     choice:str="choice", # name of the question
 )->Path:
     "Write tasks with annotations and predictions"
+    classes = learner.class_names(classes)
     def result(c):
-        value = dict(choices=[str(classes[c])])
+        value = dict(choices=[classes[c]])
         return [dict(from_name=choice, to_name=image, type="choices", value=value)]
     p, said, tasks = learner.protocol, learner.answers.said, list[dict[str, Any]]()
     net = learner.net

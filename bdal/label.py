@@ -4,7 +4,7 @@
 
 # %% ../nbs/deeper/label.ipynb #1abe0002
 from __future__ import annotations
-import argparse, base64, csv, hashlib, hmac, io, json, os, secrets
+import argparse, base64, csv, hashlib, hmac, io, json, math, os, secrets
 import shutil, sys, threading, time, warnings, webbrowser
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -28,10 +28,10 @@ from .record import Record, lock_file
 from .steps import Learner, Protocol, as_whole
 
 # %% auto #0
-__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'ANOTHER', 'OTHER', 'Session', 'print_of_file', 'brightest', 'Handler', 'Server',
-           'serve', 'Labeller', 'small_head', 'seen_by', 'read_folder', 'unsaid', 'add_classes', 'as_begun',
-           'where_now', 'read_as_then', 'any_blank', 'as_before', 'begin_again', 'session_of', 'in_words', 'words',
-           'main']
+__all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'ANOTHER', 'OTHER', 'SEEN', 'Session', 'print_of_file', 'brightest', 'Handler',
+           'Server', 'serve', 'Labeller', 'small_head', 'seen_by', 'read_folder', 'unsaid', 'add_classes', 'as_begun',
+           'where_now', 'read_as_then', 'replaced', 'as_before', 'gone_from', 'begin_again', 'session_of', 'in_words',
+           'words', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -48,11 +48,14 @@ class Session:
         self.learner, self.files, self.by = learner, files, by
         if files is not None and len(files) != len(learner.pool.x):
             raise ValueError(f"{len(files)} files and {len(learner.pool.x)} inputs; give one path an input")
-        C, config = learner.begun_with, learner.record.header["config"]
-        called = config.get("class_names") or learner.answers.called   # on record
-        if classes is not None: learner.name_classes(list(classes)[:C])
-        self.begun_names = [str(c) for c in (classes or called or range(C))]
-        K = learner.protocol.K
+        C, K = learner.begun_with, learner.protocol.K
+        if classes is not None:
+            classes = as_names(classes)
+            if (more := [*classes[C:]]) != learner.answers.names[:len(more)]:
+                raise ValueError(f"{len(classes)} names, and the network has {C} classes; "
+                                 f"give Learner(classes={len(classes)})")
+            learner.name_classes(classes[:C])
+        self.begun_names = learner.class_names()[:C]
         self.ahead = min(3, K//3) if ahead is None else ahead
         self.queue, self.shown = list[int](), list[int]() # to show; shown again after an undo
         self.guesses = dict[int, int]()                   # index -> what the network expects
@@ -60,6 +63,7 @@ class Session:
         self.error, self.picture = "", lru_cache(32)(self._picture)
         self.notes = "" # what a person should know of the pictures
         self.seen = dict[str, Any]() # by the network, as of `seen_by`; empty: not a folder's pictures
+        self.given = list[str]() # names of classes that an undo leaves alone
         self.ask()
 
     if TYPE_CHECKING:   # its methods are told below
@@ -81,7 +85,7 @@ def ask(self:Session)->None:
 @patch
 def _ask(self:Session):
     try:
-        idx = self.learner.ask(progress=False).tolist()
+        idx = self.learner.ask(progress=False, last=False).tolist()   # the last answer may be taken back
         if idx and self.learner.row["train_accuracy"] is not None:
             p, r = self.learner.protocol, self.learner.trained.round
             inputs, masks = self.learner.pool.inputs(idx), derive_seed(p.seed, "masks", r)
@@ -115,7 +119,8 @@ def wait(self:Session)->None:
 def done(self:Session)->bool:
     "Is everything labelled or skipped, or as many as were wanted?"
     said, known, p = self.learner.answers.said, self.learner.answers.known, self.learner.protocol
-    return len(said) >= len(self.learner.pool.x) or p.n_final is not None and len(known) >= p.n_final
+    enough = p.n_final is not None and len(known) >= p.n_final
+    return len(said) >= len(self.learner.pool.x) or enough or self.learner.record.complete
 
 # %% ../nbs/deeper/label.ipynb #1abe000b
 @patch
@@ -143,9 +148,11 @@ def undo(self:Session)->None:
     "Take back what was said last, and show that picture again; a class that came with it goes, too"
     if not self.learner.answers.before: return
     at, lines = self.learner.answers.before[-1][0], self.learner.record.lines
+    last = self.learner.answers.classes - 1
     labels = [k for k, line in enumerate(lines) if line.get("event") == "label" and at in line["indices"]]
     i = self.learner.undo(by=self.by)[0]
     new = labels and lines[labels[-1] - 1].get("event") == "class"   # its name was typed for this picture
+    new = new and lines[labels[-1]]["labels"] == [last] and self.names[-1] not in self.given
     if new and self.learner.answers.spare: self.learner.drop_class(by=self.by)
     if i not in self.learner.answers.said: self.queue = [i] + [k for k in self.queue if k != i]
 
@@ -188,7 +195,7 @@ def twins(self:Session)->str: # "": there are none
     for i, c in sorted(known.items()) if prints else ():
         k = first.setdefault(prints[i], i)
         if known[k] == c: continue
-        a, b = (f"{as_text(Path(self.files[j]).name)} {self.names[known[j]]}" for j in (k, i))
+        a, b = (f"{self.learner.answers.files[j]} {self.names[known[j]]}" for j in (k, i))
         told.append(f"  the same picture is {a} and {b}")
     return "\n".join(["Labels that contradict each other:", *told]) if told else ""
 
@@ -216,7 +223,7 @@ def brightest(
 )->float|None: # none: it has 8 bits, and white is known
     "A scan of 12 bits in 16 would be shown nearly black: its brightest value is shown white"
     with suppress(OSError), Image.open(file) as f:
-        if f.mode.startswith(("I", "F")): return float(np.asarray(f).max()) or None
+        if f.mode.startswith(("I", "F")): return float(np.asarray(f).max()) or 1.
     return None   # `picture` says what is wrong with it
 
 # %% ../nbs/deeper/label.ipynb #1abe000e
@@ -233,7 +240,7 @@ def state(self:Session)->dict:
     return dict(index=show[0] if show else None, picture=shown, next=following, classes=classes,
                 done=self.done, guess=self.guesses.get(show[0]) if show else None, error=self.error or why,
                 file=as_text(Path(self.files[show[0]]).name) if show and self.files is not None else "",
-                n=n, of=n_final or len(self.learner.pool.x) - skipped, skipped=skipped,
+                n=n, of=min(n_final or math.inf, len(self.learner.pool.x) - skipped), skipped=skipped,
                 notes="\n".join(filter(None, [self.twins(), self.notes])),
                 accuracy=f"{right} of the last {of} guessed right" if of else "")
 
@@ -425,13 +432,14 @@ def seen_by(
     side=None, # as given, pixels of the square that the network sees; default: the record's, or 64
     trunk=None, # as given, whose features it reads; default: the record's, or pixels
     white=None, # as given, the value that is white; default: the record's, or what the files say
+    said:bool=True, # was anything? If not, all may be given anew
 )->dict: # side or trunk; white, where it is told
     "What the network sees; a record keeps to what it was begun with"
     if "side" in config: as_whole(f"the side in {path}", config["side"], 16)
     had = dict(trunk=None, white=None) | config if config else {}
     flags = dict(trunk=(trunk, "--features"), side=(side, "--side"), white=(white, "--white"))
     for k, (given, flag) in flags.items():
-        if given is None or k not in had or given == had[k]: continue
+        if given is None or not said or k not in had or given == had[k]: continue
         was = f"without {flag}" if had[k] is None else f"with {flag} {had[k]}"
         raise ValueError(f"{path} was begun {was}, and {given} is given; leave {flag} out, or begin another "
                          "record, by --record and another name. The labels stay where they are")
@@ -481,10 +489,9 @@ def as_begun(
     config:dict, # that it has; empty: it begins
     given:dict, # parameters of the `Learner`
     N:int, # pictures
-)->tuple: # all that are known of them; the K that was wanted, where the pictures are too few
-    "A record keeps to the protocol that it was begun with; only `n_final` may grow"
-    had = {k: config[k] for k in Protocol.__dataclass_fields__ if k in config}
-    if "K_wanted" in config: had["K"] = config["K_wanted"]
+)->tuple: # all that are known of them; the K and n_final that were wanted, where the pictures are too few
+    "A record keeps to the protocol that it was begun with; only `n_final` may be another"
+    had = {k: config.get(f"{k}_wanted", config[k]) for k in Protocol.__dataclass_fields__ if k in config}
     both = had | {k: v for k, v in given.items() if k in had}
     now = json.loads(json.dumps(asdict(Protocol(**both))))
     for k in had:
@@ -492,7 +499,9 @@ def as_begun(
         raise ValueError(f"{path} was begun with {k} {had[k]!r}, and {given[k]!r} is given; leave {k} out, "
                          "or begin another record, by another name. The labels stay where they are")
     how = dict(score="bald", K=6, T=20) | had | given
-    return how | dict(K=min(how["K"], N - 1)), {} if how["K"] < N else dict(K_wanted=how["K"])
+    if (n := how.get("n_final")) is not None: as_whole("n_final", n, 2)
+    fits = dict(K=min(how["K"], N - 1)) | ({} if n is None else dict(n_final=min(n, N)))
+    return how | fits, {f"{k}_wanted": how[k] for k, v in fits.items() if v != how[k]}
 
 # %% ../nbs/deeper/label.ipynb #1abe0101
 def where_now(
@@ -533,30 +542,49 @@ def read_as_then(
     return data, files, prints, notes, same
 
 # %% ../nbs/deeper/label.ipynb #a1be0103
-def any_blank(
+SEEN = 16 # values that the input of a picture has at least, if it is to be known by it
+
+def replaced(
     x, # inputs, [N, ...]
+    files, # their names
     prints, # hashes of their files
-    then, # the hashes on record; empty: there are none
-)->bool:
-    "Is one another file than then, of which the network sees nothing? It may be any picture"
-    changed = [i for i, (a, b) in enumerate(zip(prints, then)) if a != b]
-    return any(len(np.unique(take(x, torch.tensor([i])))) == 1 for i in changed)
+    then:Answers, # with the names and hashes on record, if there are any
+)->list: # indices
+    "Which may be other pictures than then: other files, by another name or of next to nothing"
+    changed = [i for i, (a, b) in enumerate(zip(prints, then.prints)) if a != b]
+    def seen(i): return len(np.unique(take(x, torch.tensor([i])))) >= SEEN
+    return [i for i in changed if files[i] != then.files[i] or not seen(i)]
 
 # %% ../nbs/deeper/label.ipynb #1abe77ab
 def as_before(
-    there:Record, # of the folder as it was
-    config:dict, # that it has; empty: it begins
+    there:Record, # of the folder as it was; without a header, it begins
+    seen:dict, # what the network sees now, as of `seen_by`
     data:Data, # the pictures of now
+    files, # their names
     prints, # hashes of their files
     same:bool, # the pictures of then, by a record of old that does not say its side: is another one given?
-    wanted:dict, # with n_final: labels that are wanted now; default: all
+    how:dict, # the protocol of now, and what was wanted
 )->tuple: # does the network see what it saw then; is another record to be begun, with what was said?
     "Can a record go on?"
-    then = there.answers.prints if config else []
-    as_then = config.get("fingerprint") in (None, data.fingerprint) and not any_blank(data.x, prints, then)
-    n_final = wanted.get("n_final")
+    config = (there.header or {}).get("config", {})
+    then = there.answers if config else Answers()
+    as_then = (config.get("fingerprint") in (None, data.fingerprint)
+               and not replaced(data.x, files, prints, then))
+    n_final, most = how.get("n_final"), "n_final_wanted"
     other = bool(config) and n_final != config.get("n_final") and not there.can_extend(n_final)
-    return as_then, bool(then) and (other or not (as_then or same))
+    other |= bool(config) and how.get(most) != config.get(most)
+    other |= not then.said and any(config.get(k) != v for k, v in seen.items())   # given anew
+    return as_then, bool(then.prints) and (other or not (as_then or same))
+
+# %% ../nbs/deeper/label.ipynb #061972a6
+def gone_from(
+    said:Answers, # with the names and prints of the folder as it was
+    at, # of each picture that was there, its index now; none: it is gone, or was changed
+)->list: # names
+    "Labelled pictures that are gone, but for those with a twin that is there and has the same label"
+    there = {(said.prints[i], c) for i, c in said.known.items() if at[i] is not None}
+    gone = [(i, c) for i, c in said.known.items() if at[i] is None]
+    return [said.files[i] for i, c in gone if (said.prints[i], c) not in there]
 
 # %% ../nbs/deeper/label.ipynb #061972a7
 def begin_again(
@@ -569,7 +597,7 @@ def begin_again(
     "A record of a folder that has grown, in place of the one before, which is kept beside it"
     said, path = there.answers, Path(there.path).resolve()   # a link stays
     at = where_now(said, files, prints)
-    if (gone := [said.files[i] for i in said.known if at[i] is None]) and not forget:
+    if (gone := gone_from(said, at)) and not forget:
         raise ValueError(f"{len(gone)} pictures that you labelled are gone, were changed, or cannot be read, "
                          f"such as {gone[0]}. Put them back; or go on without them, by --forget; or begin "
                          "anew, by --record and another name. The labels stay where they are")
@@ -614,17 +642,16 @@ def session_of(
     path = Path(record or at.resolve().with_name(f"{at.resolve().name}.labels.jsonl"))
     there = Record(path if path.exists() else None)
     config, old = (there.header or {}).get("config", {}), there.answers if there.header else Answers()
-    trunk = (seen := seen_by(path, config, side, trunk, white)).get("trunk")
+    trunk = (seen := seen_by(path, config, side, trunk, white, bool(old.said))).get("trunk")
     data, files, prints, notes, same = read_as_then(folder, seen, old)
-    told, names = {*seen} & {*config}, config.get("class_names") or list(classes or ())
-    as_then, grown = as_before(there, config, data, prints, same and not told, {**config, **protocol})
-    if grown: names = names + old.names
+    told, names = {*seen} & {*config}, list(config.get("class_names") or old.called or classes or ())
+    how, wanted = as_begun(path, config, protocol, len(data))
+    as_then, grown = as_before(there, seen, data, files, prints, same and not told, how | wanted)
     if len(names) < 2: raise ValueError(f"classes named: {len(names)}; name two or more: --classes cat dog")
-    as_names(names)   # none twice
+    as_names(names := names + (old.names if grown else []))   # none twice
     x = data.x if trunk is None else features(data, trunk).x
-    how, wanted = as_begun(path, config, protocol, len(x))
     name = data.name if grown or not config else config.get("data")   # the folder may have another now
-    print_of = dict(data=name, fingerprint=data.fingerprint, class_names=names) | wanted
+    print_of = dict(data=name, fingerprint=data.fingerprint, class_names=names, **wanted)
     print_of |= seen if told or grown or not config else {}
     net = None if trunk is None else partial(small_head, x.shape[1], len(names))
     make = partial(Learner, x, classes=len(names), data=print_of, net=net, **how)
@@ -633,10 +660,10 @@ def session_of(
     except ValueError as e:
         if grown or as_then: raise
         raise ValueError(OTHER.format(folder=folder, path=path, also=unsaid(told, old.prints))) from e
-    learner.name_files(files, prints)
-    notes = "\n".join(filter(None, [add_classes(learner, names, classes or (), by), notes]))
+    learner.name_files(files, prints); learner.record.note_longer()
+    more = add_classes(learner, names, given := list(map(str, classes or ())), by)
     session = Session(learner, data.files, names, by)
-    session.notes, session.seen = notes, seen
+    session.notes, session.seen, session.given = "\n".join(filter(None, [more, notes])), seen, given
     return session
 
 # %% ../nbs/deeper/label.ipynb #1abe0020

@@ -206,7 +206,7 @@ def in_effect(
         if "n_final" in row:
             header["config"]["n_final"] = row["n_final"]
             if rounds and rounds[-1]["round"] == row["round"] and not rounds[-1].get("indices"): rounds.pop()
-        rounds.append(row)
+        if "event" not in row: rounds.append(row)
     return rounds
 
 # %% ../nbs/deeper/record.ipynb #4d2f8a96
@@ -242,8 +242,9 @@ class Record:
             if not begins(content): raise ValueError("it begins as no record does")
             self.header, *rows = [json.loads(line) for line in whole.splitlines() if line.strip()] or [None]
             if self.header: check_header(self.header)
-            self.rounds = in_effect([row for row in rows if "event" not in row], self.header)
-            check_rows(self.rounds); check_events(rows)
+            check_events(rows)
+            self.rounds = in_effect(rows, self.header)
+            check_rows(self.rounds)
             self.lines = rows
             all_hosts(self.header, self.rounds)   # do they read?
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
@@ -440,9 +441,15 @@ def note(self:Record,
     with self.lock:
         self._check_open()
         self.catch_up()
+        event = {**event, **self._longer}
         self._write(event)
         self.lines.append(event)
-        self._size = self._on_disk()
+        self._longer, self._size = {}, self._on_disk()
+
+@patch
+def note_longer(self:Record)->None:
+    "Where more labels are wanted than before, write that now, and not with what is said next"
+    if self._longer: self.note(dict(event="longer", round=len(self.rounds)))
 
 # %% ../nbs/deeper/record.ipynb #2b6f1e94
 @patch(as_prop=True)

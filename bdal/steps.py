@@ -17,7 +17,7 @@ from torch import nn
 import torch.nn.functional as F
 from torch.nn.parameter import is_lazy
 from fastcore.basics import patch
-from .data import Data, Pool, as_indices, as_inputs, as_labels, as_number, as_whole
+from .data import Data, Pool, as_indices, as_inputs, as_labels, as_names, as_number, as_whole
 from .data import derive_seed, seeded, stream, undisturbed, write_whole
 from .model import as_logits, bayesian_cnn, consistent_for_now
 from .model import evaluating, make_consistent, warn_of_probabilities
@@ -34,7 +34,7 @@ from .record import FORMAT, PROTOCOL, Record, all_hosts, as_path, header, last_a
 from .progress import Progress, about
 
 # %% auto #0
-__all__ = ['DTYPES', 'TARGETS', 'GO_ON', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'no_network', 'cannot_take', 'as_device', 'check_new', 'check_answer', 'check_training', 'alone', 'check_logits', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'begins_as', 'needs_disagreement', 'same_net', 'net_as_told', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_make', 'how_to_load', 'check_heads']
+__all__ = ['DTYPES', 'TARGETS', 'GO_ON', 'check_dropout', 'check_race', 'check_together', 'Protocol', 'default_net', 'new_net', 'no_network', 'cannot_take', 'as_device', 'check_new', 'check_answer', 'check_training', 'alone', 'check_logits', 'check_sampling', 'check_augment', 'take_step', 'rehearse', 'check_net', 'layers_in_words', 'net_in_words', 'signature', 'begins_as', 'needs_disagreement', 'same_net', 'net_as_told', 'HeldOut', 'held_out', 'check_parts', 'as_targets', 'Trained', 'Learner', 'check_names', 'warn_if_large', 'fingerprint', 'has_print', 'train_net', 'train_posterior', 'as_scores', 'since', 'now', 'as_person', 'as_told', 'run_trial', 'round_line', 'CARD', 'person', 'grown', 'kappa', 'as_csv', 'how_to_make', 'how_to_load', 'check_heads']
 
 # %% ../nbs/03_steps.ipynb #e2a9c4d7
 DTYPES = dict(auto=None, float32=torch.float32, bfloat16=torch.bfloat16)
@@ -622,7 +622,7 @@ class Learner:
         check_names(protocol); self.protocol = Protocol(score=score, K=K, **protocol) # how it asks and trains
         self.record = Record(record) # what it asked and was told, as lines
         if start is None: start = self.record.begun or ((), ()) if classes else self.record.begun
-        self.pool = Pool(x, start, classes, copy=data is None) # inputs, and the labels that are known
+        self.pool = Pool(x, start, classes, copy=not has_print(data)) # inputs, and known labels
         self.protocol.check_sizes(len(self.pool.labelled) or 1, len(self.pool.x))
         few = self.pool.spread(1000)
         shape, C = tuple(few.shape[1:]), self.pool.classes
@@ -704,6 +704,12 @@ def fingerprint(
     for a in arrays: parts.update(np.ascontiguousarray(a))   # type: ignore[arg-type]
     return parts.hexdigest()[:16]
 
+def has_print(
+    data, # as given to a `Learner`
+)->bool:
+    "Does it say by what the inputs are known?"
+    return isinstance(data, dict) and data.get("fingerprint") is not None
+
 # %% ../nbs/03_steps.ipynb #64d5da51
 @patch
 def _header(self:Learner, net, data, begun):
@@ -717,8 +723,9 @@ def _header(self:Learner, net, data, begun):
     pool, test = self.pool, self.test and fingerprint(self.test.x, self.test.y, *self.test.parts.values())
     there = (self.record.header or {}).get("config", {}).get("net")
     began:dict = net_as_told(self.net_of_seed, net, begun, there)
-    if "fingerprint" not in (data := data or {}):   # a name alone knows no picture
-        data = dict(data="pool", fingerprint=fingerprint(pool.x), test=test) | data
+    if not has_print(data):   # a name alone knows no picture
+        known_by = dict(fingerprint=fingerprint(pool.x))
+        data = dict(data="pool") | known_by | dict(test=test) | (data or {}) | known_by
     config = {
         **asdict(p),
         **data,
@@ -954,6 +961,7 @@ def waiting(self:Learner):
 @patch
 def ask(self:Learner,
     progress:bool|str=True, # show, after a second, what is being done and for how much longer? "trial": until its end
+    last:bool=True, # where nothing is left to ask, is the trial complete? False: it can still be taken back
 )->torch.Tensor: # indices into the full set, best first, int64 [K]; empty: the trial is complete
     "Train, measure, score the pool; which images to label next?"
     with self.record.turn:   # two threads that ask get the same question
@@ -966,9 +974,12 @@ def ask(self:Learner,
             with self.record.lock:
                 if self.row.get("round") != len(self.record.rounds):
                     continue  # another thread has told the answer
-                if not self.row["indices"]: self.record.append(self.row)
+                if not self.row["indices"]:
+                    if last: self.record.append(self.row)
+                    else: self.row = {}
+                    return torch.tensor([], dtype=torch.int64)
                 left = [i for i in self.row["indices"] if i not in self.answers.said]
-                if left or not self.row["indices"]: return torch.tensor(left, dtype=torch.int64)
+                if left: return torch.tensor(left, dtype=torch.int64)
                 self._close()   # all of them have been labelled or skipped
 
 # %% ../nbs/03_steps.ipynb #7d50e092
@@ -1188,7 +1199,7 @@ def undo(self:Learner,
     n:int=1, # answers: labels, skips and corrections, also of earlier rounds
     by:str|None=None, # who says so; default: the name of the account
 )->list: # indices of the images, the last one first
-    "Take back what was said last, but no label of a complete trial: it could not be given again"
+    "Take back what was said last, but no label or skip of a complete trial: nothing more can be said there"
     with self.record.lock:
         self._catch_up()
         n, before = as_whole("n", n, 1), self.answers.before
@@ -1196,10 +1207,11 @@ def undo(self:Learner,
             raise ValueError(f"n is {n}, and {len(before)} answers can be taken back; the start set stays")
         idx = [i for i, _ in before[::-1][:n]]
         was = dict(before[::-1][:n])   # the first of what was said, where an image stands twice
-        lost = [i for i in was if i in self.answers.known and (was[i] is None or was[i].label == SKIPPED)]
+        lost = [i for i in was if was[i] is None or i in self.answers.known and was[i].label == SKIPPED]
         if lost and self.record.complete:
-            raise RuntimeError(f"the trial is complete, so the label of index {lost[0]} could not be given "
-                               "again once it is taken back; mend it by correct(), or begin another record")
+            raise RuntimeError("the trial is complete, so nothing more could be said of index "
+                               f"{lost[0]}, once it is taken back; mend a label by correct(), or begin "
+                               "another record")
         self._note("undo", by, indices=idx)
         return idx
 
@@ -1235,8 +1247,8 @@ def add_class(self:Learner,
     "There is one class more, for which the next network has an output; a name added twice is one"
     with self.record.lock:
         self._catch_up()
-        C, names = self.answers.classes, self.answers.names
-        if name and str(name) in names: return C - len(names) + names.index(str(name))
+        C, names = self.answers.classes, self.class_names()
+        if name and str(name) in names: return names.index(str(name))
         new_net(partial(grown, self.net_of_seed, self.begun_with, C + 1), self.protocol.seed)   # can it grow?
         self._note("class", by, name=str(name))
         return C
@@ -1282,7 +1294,7 @@ def name_classes(self:Learner,
     "Write the names of the classes to the record, once; others, or another order, are refused from then on"
     with self.record.lock:
         self._catch_up()
-        names, config = list(map(str, names)), self.record.header["config"]
+        names, config = list(as_names(names)), self.record.header["config"]
         had = list(map(str, config.get("class_names") or self.answers.called))
         if len(names) != self.begun_with:
             raise ValueError(f"{len(names)} names and {self.begun_with} classes; name each")
@@ -1292,6 +1304,23 @@ def name_classes(self:Learner,
         if not had: self.record.note(dict(event="classes", round=len(self.record.rounds), classes=names))
         self._replay()
 
+# %% ../nbs/deeper/answers.ipynb #8cc863dc
+@patch
+def class_names(self:Learner,
+    classes=None, # as given, also those that were added; default: the record's, or their numbers
+)->list: # texts, [C]
+    "What all classes are called; an error, if the record has other names, or another order"
+    config, C, more = self.record.header["config"], self.answers.classes, self.answers.names
+    had = list(map(str, config.get("class_names") or self.answers.called))
+    check_heads("classes", classes)
+    names = list(map(str, (had or range(self.begun_with)) if classes is None else classes))[:C]
+    if had and names[:len(had)] != had:
+        raise ValueError(f"the record has the classes {', '.join(had)}, and {', '.join(names)} are "
+                         "given; give the same, in their order, or leave them out")
+    names += [name or str(C) for name in more[len(names) - self.begun_with:]]
+    if len(names) != C: raise ValueError(f"{len(names)} names and {C} classes; give one name a class")
+    return names
+
 # %% ../nbs/deeper/answers.ipynb #d758fdec
 @patch
 def take_over(self:Learner,
@@ -1300,8 +1329,10 @@ def take_over(self:Learner,
 )->None:
     "What was said there is said here, with its date and its author; for a record in which nothing was said"
     with self.record.lock:
-        if self.record.lines: raise RuntimeError("something was said here already; begin another record")
-        for i, s in answers.said.items():
+        if self.record.rounds or self.answers.before:
+            raise RuntimeError("something was said here already; begin another record")
+        last = {i: k for k, (i, _) in enumerate(answers.before)}   # in the order of what was said last
+        for i, s in sorted(answers.said.items(), key=lambda said: last.get(said[0], -1)):
             if place[i] is None: continue
             what:dict = dict(event="skip") if s.label == SKIPPED else dict(event="label", labels=[s.label])
             self.record.note({**what, "round": 0, "indices": [place[i]], "when": s.when, "by": s.by})
@@ -1481,18 +1512,16 @@ def check_heads(
 def export(self:Learner,
     folder, # to write into; it is made
     files=None, # name of each input, [N]; default: its index
-    classes=None, # names of the classes; default: their numbers
+    classes=None, # names of the classes; default: the record's, or their numbers
     made=(), # lines of Python that make the inputs, for the README
 )->Path: # the folder
     "labels.csv, predictions.csv, weights.pt and README.md, which says what they are and how to load them"
     with self.record.lock: self._catch_up()
     folder, N, C = as_path(folder), len(self.pool.x), self.answers.classes
-    check_heads("files", files); check_heads("classes", classes)
+    check_heads("files", files)
     files = [str(f) for f in range(N)] if files is None else [as_text(str(f)) for f in files]
     if len(files) != N: raise ValueError(f"{len(files)} files and {N} inputs; give one name an input")
-    names = list(map(str, range(self.begun_with) if classes is None else classes))[:C]
-    names += [name or str(C) for name in self.answers.names[len(names) - self.begun_with:]]
-    if len(names) != C: raise ValueError(f"{len(names)} names and {C} classes; give one name a class")
+    names = self.class_names(classes)
     make, config = how_to_make(self.net_of_seed), self.record.header["config"]
     name = config["net"].partition(",")[0]
     where = "" if make else f", where `make` is `{name}`, the function that made networks for the learner"

@@ -23,6 +23,7 @@ from conftest import ROOT
 from PIL import Image
 
 import bdal.label as label
+from bdal.bridges import to_label_studio
 from bdal.data import Data, derive_seed
 from bdal.label import KEYS, LIMIT, Session, main, serve, session_of
 from bdal.predict import mc_log_probs, mean_log_probs
@@ -265,7 +266,160 @@ def test_what_only_has_a_name_is_checked(scans, tmp_path):
     how = dict(classes=2, record=tmp_path / "labels.jsonl", data=dict(data="scans"), **HOW)
     one = Learner(data.x, **how); one.label([0], [1]); one.record.close()
     assert Record(how["record"]).header["config"]["data"] == "scans"
-    with pytest.raises(ValueError, match="record of another trial: fingerprint is"): Learner(data.x.flip(0), **how)
+    for unsaid in ({}, dict(fingerprint=None)):
+        with pytest.raises(ValueError, match="record of another trial: fingerprint is"): Learner(data.x.flip(0), **{**how, "data": dict(data="scans", **unsaid)})
+    x = data.x.numpy().copy()
+    one = Learner(x, classes=2, data=dict(data="scans"))
+    x[:] = 0  # the pool has inputs of its own
+    assert one.pool.x.equal(data.x)
+
+
+def test_dark_pictures_that_are_not_square(some):
+    "Padded with white, they have two values, and the network sees nothing of them all the same: no label moves to a neighbour"
+    (folder, _), path = some, some[0].with_name("some.labels.jsonl")
+    for f in folder.iterdir(): f.unlink()
+
+    def dark(k, name): Image.fromarray(np.full((9, 18), 9 + k, np.uint16)).save(folder / name)
+
+    for k in range(8): dark(k, f"s{k}.png")
+    session = session_of(folder, ["red", "blue"], side=32, **HOW)
+    session.learner.label([0, 1, 2, 3], [0, 1, 0, 1], by="Ada")
+    told = said_of(session)
+    (folder / "s7.png").unlink(); dark(99, "a.png")
+    again = session_of(folder, **HOW)
+    assert "1 is new, 1 is gone" in again.notes and said_of(again) == {k: s._replace(when=s.when) for k, s in told.items()}
+    before = path.read_bytes()
+    dark(77, "s0.png")
+    with pytest.raises(ValueError, match="1 pictures that you labelled are gone, were changed, .* such as s0.png"): session_of(folder, **HOW)
+    assert path.read_bytes() == before
+
+
+def test_the_last_answer_is_taken_back(some):
+    "Whatever the thread computes meanwhile: a skip, then a label, and the end once more"
+    folder, _ = some
+    session = session_of(folder, ["red", "blue"], side=32, **HOW)
+    while not session.done:
+        i = ready(session)
+        session.act(dict(do="label", index=i, label=truth(session, i)) if len(session.learner.answers.said) < 11 else dict(do="skip", index=i))
+    for last in ("label", "skip"):
+        session.wait(); session.ask(); session._ask(); session.wait()  # a question, begun before the last answer, ends after it
+        assert not session.learner.record.complete
+        assert not session.act(dict(do="undo"))["error"] and session.queue[0] == i
+        assert not session.act(dict(do=last, index=i, label=truth(session, i)))["error"] and session.done
+    assert {**said_of(session)}[session.files[i].name].label == -1
+
+
+def test_a_complete_trial_keeps_its_skips(some):
+    "What is taken back there could not be said again"
+    learner = Learner(torch.rand(6, 1, 16, 16), start=([0, 1, 2], [0, 1, 0]), **{**HOW, "K": 3})
+    learner.skip(learner.ask())
+    assert not len(learner.ask()) and learner.record.complete
+    with pytest.raises(RuntimeError, match="nothing more could be said of index"): learner.undo()
+    assert len(learner.answers.said) == 6
+
+
+def test_how_many_are_wanted_is_known_tomorrow(some):
+    "Also where no round was closed, or nothing said; and a folder that has become smaller than that goes on"
+    (folder, later), path = some, some[0].with_name("some.labels.jsonl")
+
+    def wanted(n_final=None, **how):
+        session = session_of(folder, side=32, **HOW, **({} if n_final is None else dict(n_final=n_final)), **how)
+        n = session.state()["of"]
+        said_of(session)
+        return n
+
+    session = session_of(folder, ["red", "blue"], side=32, n_final=8, **HOW)
+    few_labels(session)
+    assert [wanted(10), wanted(), wanted(2), wanted(9), wanted(), wanted(99), wanted(), wanted(12)] == [10, 10, 2, 9, 9, 12, 12, 12]
+    gone = sorted(folder.iterdir())[-1]
+    kept = gone.read_bytes()
+    gone.unlink()
+    assert wanted() == 11 and len(Record(path).answers.known) == 4
+    gone.write_bytes(kept); shutil.copy(later, folder)
+    assert wanted() == 12
+    with pytest.raises(ValueError, match="n_final is 1; give a whole number from 2"): wanted(1)
+    session = session_of(folder, side=32, **HOW, n_final=13)
+    session.learner.skip([5])
+    assert session.state()["of"] == 12
+    said_of(session)
+
+
+def test_a_class_from_the_command_line_outlives_an_undo(some):
+    folder, _ = some
+    few_labels(session_of(folder, ["red", "blue"], side=32, **HOW))
+    session = session_of(folder, ["red", "blue", "wolf"], side=32, **HOW)
+    for c in (0, 2):
+        session.act(dict(do="label", index=ready(session), label=c))
+        session.act(dict(do="undo"))
+        assert session.names == ["red", "blue", "wolf"]
+    session.act({"do": "class", "index": ready(session), "name": "fox"})
+    session.act(dict(do="undo"))
+    assert session.names == ["red", "blue", "wolf"]
+    said_of(session)
+
+
+def test_names_on_record_are_those_of_all_tables(some, tmp_path):
+    "In another order every label would be turned round"
+    data = Data.from_folder(some[0], side=32, labelled=False)
+    learner = Learner(data.x, classes=2, start=([0, 1], [0, 1]), **HOW)
+    for bad, words in ((["red", "red"], "stands twice"), (["", ""], "stands twice"), ("ab", "give names"), ((str(i) for i in range(3)), "3 names and 2 classes")):
+        with pytest.raises(ValueError, match=words): learner.name_classes(bad)
+    with pytest.raises(ValueError, match=r"3 names, and the network has 2 classes; give Learner\(classes=3\)"): Session(learner, data.files, "abc".split("x") + ["b", "c"])
+    assert not learner.answers.called
+    session = Session(learner, data.files, np.array(["red", "blue"]))
+    session.wait()
+    for tell in (lambda names: learner.export(tmp_path / "out", data.files, names), lambda names: to_label_studio(learner, tmp_path / "tasks.json", data.files, names)):
+        with pytest.raises(ValueError, match="the record has the classes red, blue, and blue, red are given"): tell(["blue", "red"])
+        tell(None); tell(["red", "blue"])
+    assert [row["label"] for row in csv.DictReader(open(tmp_path / "out" / "labels.csv"))] == ["red", "blue"]
+    assert json.loads((tmp_path / "tasks.json").read_text())[1]["annotations"][0]["result"][0]["value"]["choices"] == ["blue"]
+    assert learner.add_class("red") == 0 and learner.add_class("fox") == 2 and session.names == ["red", "blue", "fox"]
+    learner.export(tmp_path / "out", data.files, ["red", "blue", "fox"])
+
+
+def test_white_is_given_on_the_second_try(some):
+    "As the note of the first says; and an all-black picture is shown"
+    folder, _ = some
+    for k, f in enumerate(sorted(folder.iterdir())): Image.fromarray(np.full((9, 9), 9 * k, np.int32)).save(f.with_suffix(".tif")); f.unlink()
+    with pytest.raises(ValueError, match="white"): session_of(folder, ["red", "blue"], side=32, **HOW)
+    for f in folder.iterdir(): Image.fromarray(np.asarray(Image.open(f)).astype(np.uint16)).save(f)
+    first = session_of(folder, ["red", "blue"], side=32, **HOW)
+    assert "--white" in first.notes
+    said_of(first)
+    second = session_of(folder, white=100, **HOW)
+    assert len(second.learner.pool.x[:, 0, 16, 16].unique()) == 12 and second.look(0) != (None, "") and not second.look(0)[1]
+    few_labels(second)
+    with pytest.raises(ValueError, match="leave --white out"): session_of(folder, white=99, **HOW)
+    for f in folder.iterdir(): Image.fromarray(np.asarray(Image.open(f)).astype(np.int32)).save(f)
+    black = session_of(folder, ["red", "blue"], folder.parent / "black.jsonl", side=32, white=100, **HOW)
+    assert not black.look(0)[1]
+    said_of(black)
+
+
+def test_of_twins_with_one_label_one_may_go(some):
+    folder, later = some
+    for name in "ab": (folder / name).mkdir(); shutil.copy(later, folder / name / "x.png")
+    session = session_of(folder, ["red", "blue"], side=32, **HOW)
+    at = [session.learner.answers.files.index(name) for name in ("a/x.png", "b/x.png")]
+    session.learner.label(at, [0, 1], by="Ada")
+    assert "the same picture is a/x.png red and b/x.png blue" in session.state()["notes"]
+    session.learner.correct(at[1:], [0])
+    said_of(session)
+    (folder / "b" / "x.png").unlink()
+    again = session_of(folder, **HOW)
+    assert list(said_of(again)) == ["x.png"]
+
+
+def test_the_last_word_is_taken_back_first_in_a_folder_that_grew(some):
+    folder, later = some
+    session = session_of(folder, ["red", "blue"], side=32, **HOW)
+    for i in (3, 4): session.learner.label([i], [0], by="Ada")
+    session.learner.correct([3], [1], by="Ada")
+    said_of(session)
+    shutil.copy(later, folder)
+    again = session_of(folder, **HOW)
+    assert again.learner.undo() == [again.files.index(session.files[3])]
+    said_of(again)
 
 
 @pytest.fixture
