@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import torch
 from .answers import SKIPPED
 from .data import derive_seed, write_whole
+from .pictures import as_text
 from .predict import mc_log_probs, mean_log_probs
 from .steps import Learner
 
@@ -38,7 +39,8 @@ def match_files(
 )->list: # index of each
     "Find files by their paths; where none is the same, by their names"
     def plain(path): return PurePosixPath(str(path).replace("\\", "/")).parts   # as it is written
-    ours, theirs = ([(plain(path), folders(path)) for path in paths] for paths in (files, names))
+    both = [as_text(str(f)) for f in files], names
+    ours, theirs = ([(plain(path), folders(path)) for path in paths] for paths in both)
     whole:tuple = defaultdict(list), defaultdict(list)
     named:dict = defaultdict(list)
     for i, paths in enumerate(ours):
@@ -142,9 +144,10 @@ def to_label_studio(
     choice:str="choice", # name of the question
 )->Path:
     "Write tasks with annotations and predictions"
-    classes = learner.class_names(classes)
+    names = learner.class_names(classes)
+    names += [f"{c}, taken back" for c in range(len(names), learner.pool.classes)]
     def result(c):
-        value = dict(choices=[classes[c]])
+        value = dict(choices=[names[c]])
         return [dict(from_name=choice, to_name=image, type="choices", value=value)]
     p, said, tasks = learner.protocol, learner.answers.said, list[dict[str, Any]]()
     net = learner.net

@@ -24,14 +24,14 @@ from .features import features
 from .data import Data, as_names, as_number, derive_seed, take, write_whole
 from .pictures import as_text, picture
 from .predict import mc_log_probs, mean_log_probs
-from .record import Record, lock_file
-from .steps import Learner, Protocol, as_whole
+from .record import Record, let_go, lock_file
+from .steps import Learner, Protocol, as_whole, check_heads
 
 # %% auto #0
 __all__ = ['KEYS', 'PAGE', 'SCRIPT', 'LIMIT', 'ANOTHER', 'OTHER', 'SEEN', 'Session', 'print_of_file', 'brightest', 'Handler',
-           'Server', 'serve', 'Labeller', 'small_head', 'seen_by', 'read_folder', 'unsaid', 'add_classes', 'as_begun',
-           'where_now', 'read_as_then', 'replaced', 'as_before', 'gone_from', 'begin_again', 'session_of', 'in_words',
-           'words', 'main']
+           'Server', 'serve', 'Labeller', 'small_head', 'seen_by', 'read_folder', 'unsaid', 'all_names', 'add_classes',
+           'as_begun', 'where_now', 'read_as_then', 'replaced', 'as_before', 'gone_from', 'begin_again', 'session_of',
+           'in_words', 'words', 'main']
 
 # %% ../nbs/deeper/label.ipynb #1abe0007
 KEYS = "123456789abcdefghijklmnopqrtuvwxyz" # of the classes; s skips
@@ -63,7 +63,6 @@ class Session:
         self.error, self.picture = "", lru_cache(32)(self._picture)
         self.notes = "" # what a person should know of the pictures
         self.seen = dict[str, Any]() # by the network, as of `seen_by`; empty: not a folder's pictures
-        self.given = list[str]() # names of classes that an undo leaves alone
         self.ask()
 
     if TYPE_CHECKING:   # its methods are told below
@@ -151,10 +150,10 @@ def undo(self:Session)->None:
     last = self.learner.answers.classes - 1
     labels = [k for k, line in enumerate(lines) if line.get("event") == "label" and at in line["indices"]]
     i = self.learner.undo(by=self.by)[0]
-    new = labels and lines[labels[-1] - 1].get("event") == "class"   # its name was typed for this picture
-    new = new and lines[labels[-1]]["labels"] == [last] and self.names[-1] not in self.given
+    new = labels and lines[labels[-1] - 1].get("typed") and lines[labels[-1]]["labels"] == [last]
     if new and self.learner.answers.spare: self.learner.drop_class(by=self.by)
-    if i not in self.learner.answers.said: self.queue = [i] + [k for k in self.queue if k != i]
+    if i in self.learner.answers.said: return
+    self.queue, self.shown = [i] + [k for k in self.queue if k != i], [*self.shown, i]
 
 # %% ../nbs/deeper/label.ipynb #4ab7f4c4
 @patch
@@ -162,15 +161,15 @@ def new_class(self:Session,
     name:str, # of the class
 )->int: # its number
     "There is one class more; one that is there already is not added again"
-    name = name.encode(errors="ignore").decode().strip()[:40]   # half an emoji is no text
+    name = " ".join(name.encode(errors="ignore").decode()[:40].split())   # half an emoji is no text
     if not name: raise ValueError("the new class has no name; give one")
-    return self.names.index(name) if name in self.names else self.learner.add_class(name, by=self.by)
+    return self.names.index(name) if name in self.names else self.learner.add_class(name, self.by, True)
 
 # %% ../nbs/deeper/label.ipynb #8c5ca3d0
 @patch
 def _next(self:Session, i):
     "Go on to the next picture; close the round where only a few are left"
-    self.queue = [k for k in self.queue if k != i]
+    self.queue, self.shown = ([k for k in o if k != i] for o in (self.queue, self.shown))
     left = self.learner
     if len(self.queue) > self.ahead and not self.done: return
     with left.record.lock:
@@ -233,12 +232,14 @@ def state(self:Session)->dict:
     known, n_final = self.learner.answers.known, self.learner.protocol.n_final
     n, skipped = len(known), len(self.learner.answers.said) - len(known)
     if not self.queue: self.ask()
-    show = [] if self.done or not self.queue else self.queue[:2]
+    show = [i for i in self.queue[:2] if not self.done or i in self.shown]   # also where fewer were wanted
     right, of = self.accuracy
     (shown, why), (following, _) = ([self.look(i) for i in show] + [(None, "")]*2)[:2]
     classes = [dict(name=name, key=key) for name, key in zip(self.names, KEYS + " "*len(self.names))]
+    guess = self.guesses.get(show[0]) if show else None
+    guess = guess if guess in range(len(classes)) else None   # of a class that was dropped
     return dict(index=show[0] if show else None, picture=shown, next=following, classes=classes,
-                done=self.done, guess=self.guesses.get(show[0]) if show else None, error=self.error or why,
+                done=self.done and not show, guess=guess, error=self.error or why,
                 file=as_text(Path(self.files[show[0]]).name) if show and self.files is not None else "",
                 n=n, of=min(n_final or math.inf, len(self.learner.pool.x) - skipped), skipped=skipped,
                 notes="\n".join(filter(None, [self.twins(), self.notes])),
@@ -471,6 +472,14 @@ def unsaid(
     also = "" if side else ", or give the --side that it was begun with, which it does not say"
     return also if prints else f"{also}, and start once, for it knows its pictures by their names alone"
 
+def all_names(
+    names, # of the classes of the beginning
+    more, # and of those that were added
+)->list: # two or more, none twice
+    "Of all classes that a record begins with"
+    if len(names) < 2: raise ValueError(f"classes named: {len(names)}; name two or more: --classes cat dog")
+    return list(as_names(names + more))
+
 def add_classes(
     learner:Learner, # of a record
     names, # of the classes that it was begun with
@@ -603,6 +612,7 @@ def begin_again(
                          "anew, by --record and another name. The labels stay where they are")
     new, k = path.with_name(f".{path.name}.new"), 1
     while (was_at := path.with_name(f"{path.stem}.before-{k}{path.suffix}")).exists(): k += 1
+    let_go(path)   # a cell that is run again, with more pictures
     with open(path, "rb") as f:
         if not lock_file(f): raise RuntimeError(f"{path} is being written by another process; end that first")
         if len(Record(path).lines) != len(there.lines):
@@ -619,7 +629,8 @@ def begin_again(
     also = f"\nIt does not say its side, and {side} pixels are taken. {ANOTHER}"*(was != side)
     told = ", ".join(f"{n} {'is' if n == 1 else 'are'} {k}" for k, n in counts.items() if n)
     if gone: told += f", and {len(gone)} labels with them"
-    wanted, had = learner.protocol.n_final, there.header["config"].get("n_final")
+    had, wanted = (o.header["config"] for o in (there, learner.record))
+    had, wanted = (o.get("n_final_wanted", o.get("n_final")) for o in (had, wanted))
     why = f"labels of {wanted or 'all'} are wanted now" if wanted != had else "read otherwise than before"
     told = f"Of the pictures, {told}" if told else f"The pictures are the same, and {why}"
     return (f"{told}; what you said of the others is kept. "
@@ -638,17 +649,18 @@ def session_of(
     **protocol, # of the `Learner`; default: the record's
 )->Session:
     "A folder of pictures, as a session; one that was begun is continued"
+    check_heads("classes", classes)
+    classes = list(map(str, () if classes is None else classes))
     at = Path(folder).expanduser()
     path = Path(record or at.resolve().with_name(f"{at.resolve().name}.labels.jsonl"))
     there = Record(path if path.exists() else None)
     config, old = (there.header or {}).get("config", {}), there.answers if there.header else Answers()
     trunk = (seen := seen_by(path, config, side, trunk, white, bool(old.said))).get("trunk")
     data, files, prints, notes, same = read_as_then(folder, seen, old)
-    told, names = {*seen} & {*config}, list(config.get("class_names") or old.called or classes or ())
+    told, names = {*seen} & {*config}, list(config.get("class_names") or old.called or classes)
     how, wanted = as_begun(path, config, protocol, len(data))
     as_then, grown = as_before(there, seen, data, files, prints, same and not told, how | wanted)
-    if len(names) < 2: raise ValueError(f"classes named: {len(names)}; name two or more: --classes cat dog")
-    as_names(names := names + (old.names if grown else []))   # none twice
+    names = all_names(names, old.names if grown else [])
     x = data.x if trunk is None else features(data, trunk).x
     name = data.name if grown or not config else config.get("data")   # the folder may have another now
     print_of = dict(data=name, fingerprint=data.fingerprint, class_names=names, **wanted)
@@ -661,9 +673,9 @@ def session_of(
         if grown or as_then: raise
         raise ValueError(OTHER.format(folder=folder, path=path, also=unsaid(told, old.prints))) from e
     learner.name_files(files, prints); learner.record.note_longer()
-    more = add_classes(learner, names, given := list(map(str, classes or ())), by)
+    more = add_classes(learner, names, classes, by)
     session = Session(learner, data.files, names, by)
-    session.notes, session.seen, session.given = "\n".join(filter(None, [more, notes])), seen, given
+    session.notes, session.seen = "\n".join(filter(None, [more, notes])), seen
     return session
 
 # %% ../nbs/deeper/label.ipynb #1abe0020

@@ -17,7 +17,7 @@ from .pictures import as_html
 # %% auto #0
 __all__ = ['FORMAT', 'PROTOCOL', 'SINCE', 'UNSAID', 'trial_in_words', 'last_accuracy', 'header', 'begins', 'as_path',
            'split_torn', 'is_whole', 'is_number', 'is_text', 'is_table', 'is_wholes', 'is_numbers', 'check_kinds',
-           'check_header', 'check_rows', 'host', 'all_hosts', 'in_effect', 'Record', 'unlike', 'lock_file']
+           'check_header', 'check_rows', 'host', 'all_hosts', 'in_effect', 'Record', 'unlike', 'lock_file', 'let_go']
 
 # %% ../nbs/deeper/record.ipynb #d8df717d
 FORMAT = 1 # of the record; another number is another meaning
@@ -331,12 +331,18 @@ def lock_file(
     return True
 
 # %% ../nbs/deeper/record.ipynb #e83c5b10
+def let_go(
+    path, # of a record
+)->None:
+    "Close it, if this process is writing it: a cell of a notebook that is run again takes over"
+    if (mine := _OPEN.get(str(Path(path).resolve()))) is not None: mine.close()
+
 @patch
 def _open(self:Record):
     try:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         name = str(self.path.resolve())
-        if name in _OPEN: _OPEN[name].close()   # a cell of a notebook that is run again takes over
+        let_go(self.path)
         self._file = open(self.path, "a+b", buffering=0)
     except OSError as e:
         raise OSError(f"cannot write the record {self.path} ({e.strerror}); "

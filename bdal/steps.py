@@ -1053,7 +1053,9 @@ def as_told(
 def _take_over(self:Learner, other):
     "Begin with the first question of another learner, if it is this one's"
     if not isinstance(other, Learner): raise TypeError(f"first is {other!r:.60}; give a Learner that has asked")
-    if self.record.header == other.record.header and not (self.record.lines or other.record.lines):
+    tests = [o.test and fingerprint(o.test.x, o.test.y) for o in (self, other)]   # data= may not name it
+    fresh = not (self.record.lines or other.record.lines)
+    if fresh and self.record.header == other.record.header and tests[0] == tests[1]:
         self.trained, self.row, self.scores_N = other.trained, {**other.row}, other.scores_N
 
 # %% ../nbs/03_steps.ipynb #d9ff6dca
@@ -1243,14 +1245,15 @@ def grown(
 def add_class(self:Learner,
     name:str="", # what to call it
     by:str|None=None, # who says so; default: the name of the account
+    typed:bool=False, # for the image that is labelled next? A `Session` takes both back together
 )->int: # the number of the new class
     "There is one class more, for which the next network has an output; a name added twice is one"
     with self.record.lock:
         self._catch_up()
-        C, names = self.answers.classes, self.class_names()
-        if name and str(name) in names: return names.index(str(name))
+        C, names, name = self.answers.classes, self.class_names(), " ".join(str(name).split())
+        if name and name in names: return names.index(name)
         new_net(partial(grown, self.net_of_seed, self.begun_with, C + 1), self.protocol.seed)   # can it grow?
-        self._note("class", by, name=str(name))
+        self._note("class", by, name=name, **(dict(typed=True) if typed else {}))
         return C
 
 # %% ../nbs/deeper/answers.ipynb #a0b1c3d3
@@ -1301,6 +1304,8 @@ def name_classes(self:Learner,
         if had and had != names:
             raise ValueError(f"{self.record.path or 'the record'} has the classes {', '.join(had)}, and "
                              f"{', '.join(names)} are given; give the same, in their order")
+        if both := {*names} & {*self.answers.names}:
+            raise ValueError(f"{both.pop()} is a class that was added; give others")
         if not had: self.record.note(dict(event="classes", round=len(self.record.rounds), classes=names))
         self._replay()
 
@@ -1314,8 +1319,9 @@ def class_names(self:Learner,
     had = list(map(str, config.get("class_names") or self.answers.called))
     check_heads("classes", classes)
     names = list(map(str, (had or range(self.begun_with)) if classes is None else classes))[:C]
-    if had and names[:len(had)] != had:
-        raise ValueError(f"the record has the classes {', '.join(had)}, and {', '.join(names)} are "
+    added = [a for a, name in zip(more, names[self.begun_with:]) if a and a != name]
+    if had and names[:len(had)] != had or added:
+        raise ValueError(f"the record has the classes {', '.join(had + added)}, and {', '.join(names)} are "
                          "given; give the same, in their order, or leave them out")
     names += [name or str(C) for name in more[len(names) - self.begun_with:]]
     if len(names) != C: raise ValueError(f"{len(names)} names and {C} classes; give one name a class")

@@ -344,6 +344,20 @@ def test_how_many_are_wanted_is_known_tomorrow(some):
     said_of(session)
 
 
+def test_more_are_labelled_than_wanted(some):
+    "The last answer can be taken back, and given again"
+    folder, _ = some
+    few_labels(session_of(folder, ["red", "blue"], side=32, **HOW), 8)
+    session = session_of(folder, n_final=5, **HOW)
+    assert "labels of 5 are wanted now" in session.notes and session.done
+    state = session.act(dict(do="undo"))
+    assert state["index"] == 7 and not state["done"] and not state["error"]
+    state = session.act(dict(do="label", index=7, label=1))
+    assert state["done"] and state["index"] is None and len(said_of(session)) == 8
+    again = session_of(folder, n_final=99, **HOW)
+    assert "labels of 99 are wanted now" in again.notes and len(said_of(again)) == 8
+
+
 def test_a_class_from_the_command_line_outlives_an_undo(some):
     folder, _ = some
     few_labels(session_of(folder, ["red", "blue"], side=32, **HOW))
@@ -355,7 +369,12 @@ def test_a_class_from_the_command_line_outlives_an_undo(some):
     session.act({"do": "class", "index": ready(session), "name": "fox"})
     session.act(dict(do="undo"))
     assert session.names == ["red", "blue", "wolf"]
+    session.act(dict(do="label", index=ready(session), label=2))
     said_of(session)
+    tomorrow = session_of(folder, **HOW)
+    tomorrow.act(dict(do="undo"))
+    assert tomorrow.names == ["red", "blue", "wolf"]
+    said_of(tomorrow)
 
 
 def test_names_on_record_are_those_of_all_tables(some, tmp_path):
@@ -420,6 +439,52 @@ def test_the_last_word_is_taken_back_first_in_a_folder_that_grew(some):
     again = session_of(folder, **HOW)
     assert again.learner.undo() == [again.files.index(session.files[3])]
     said_of(again)
+
+
+def test_names_of_added_classes_are_kept_in_their_order(some, tmp_path):
+    data = Data.from_folder(some[0], side=32, labelled=False)
+    learner = Learner(data.x, classes=2, start=([0, 1], [0, 1]), **HOW)
+    learner.add_class("fox"); learner.add_class("big  wolf ")
+    assert learner.add_class("big wolf") == 3
+    with pytest.raises(ValueError, match="fox is a class that was added"): learner.name_classes(["red", "fox"])
+    learner.name_classes(["red", "blue"])
+    for tell in (lambda names: learner.export(tmp_path / "out", data.files, names), lambda names: to_label_studio(learner, tmp_path / "tasks.json", data.files, names)):
+        with pytest.raises(ValueError, match="the record has the classes red, blue, fox, big wolf, and red, blue, big wolf, fox are given"): tell(["red", "blue", "big wolf", "fox"])
+        tell(["red", "blue", "fox", "big wolf"])
+
+
+@pytest.mark.parametrize("classes", [(0, 1), range(2), np.array(["0", "1"])], ids=str)
+def test_classes_of_any_kind(some, classes):
+    session = session_of(some[0], classes, side=32, **HOW)
+    assert session.names == ["0", "1"]
+    said_of(session)
+    with pytest.raises(ValueError, match="classes is 'cat'; give a list of names"): session_of(some[0], "cat", side=32, **HOW)
+
+
+def test_a_cell_that_is_run_again_with_more_pictures(some):
+    "The session of before, in the same notebook, lets the record go"
+    folder, later = some
+    session = session_of(folder, ["red", "blue"], side=32, **HOW)
+    session.act(dict(do="label", index=(i := ready(session)), label=truth(session, i))); session.wait()
+    shutil.copy(later, folder)
+    again = session_of(folder, **HOW)
+    assert "1 is new" in again.notes
+    fewer = session_of(folder, n_final=5, **HOW)
+    assert "labels of 5 are wanted now" in fewer.notes and len(said_of(fewer)) == 1
+
+
+def test_a_class_that_the_network_knows_and_nobody_wants(some, tmp_path):
+    "Taken back while a question is open: the page guesses another, or nothing"
+    session = session_of(some[0], ["red", "blue"], side=32, **{**HOW, "K": 3})
+    for c in (0, 1): session.act(dict(do="label", index=ready(session), label=c))
+    session.act({"do": "class", "index": ready(session), "name": "fox"})
+    for _ in range(5): session.act(dict(do="label", index=ready(session), label=2))
+    session.wait()
+    session.guesses.update((i, 2) for i in session.queue)
+    for _ in range(6): state = session.act(dict(do="undo"))
+    assert session.names == ["red", "blue"] and state["guess"] is None and session.learner.pool.classes == 3
+    to_label_studio(session.learner, tmp_path / "tasks.json", session.files)
+    said_of(session)
 
 
 @pytest.fixture
@@ -751,7 +816,7 @@ def test_refused_on_the_command_line(scans, tmp_path, capsys):
     shutil.copytree(scans, folder)
     taken = socket.create_server(("127.0.0.1", 0))
     two, port = ["--classes", "red", "blue", *record], str(taken.getsockname()[1])
-    cases = {"name two or more": [], "stands twice": ["--classes", "red", "red"], "give the path of the folder": None, "side is 8; give a whole number from 16": [*two, "--side", "8"], "leave --side out": [*two, "--features", "--side", "32"],
+    cases = {"name two or more": [], "has 'red' twice": ["--classes", "red", "red"], "give the path of the folder": None, "side is 8; give a whole number from 16": [*two, "--side", "8"], "leave --side out": [*two, "--features", "--side", "32"],
              "label some more": [*two, "--export", str(tmp_path / "out")], f"port {port} cannot be had": [*two, "--port", port], "port 99999 cannot be had": [*two, "--port", "99999"]}
     for words, args in cases.items():
         with pytest.raises(SystemExit) as caught:
