@@ -14,9 +14,8 @@ __all__ = ['SKIPPED', 'EVENTS', 'Said', 'check_events', 'Answers']
 SKIPPED = -1 # in place of a label
 _BOTH = ("indices", "labels")
 EVENTS = {"label": _BOTH, "skip": ("indices",), "correct": _BOTH, "undo": ("indices",), "ask": (),
-          "longer": (),
-          "class": ("name",), "drop": (), "classes": ("classes",),
-          "files": ("names",)} # name -> the keys that it must have
+          "class": ("name",), "drop": (), "classes": ("classes",), "files": ("names",),
+          "longer": ()} # name -> the keys that it must have
 
 class Said(NamedTuple):
     "What was said of an image"

@@ -17,7 +17,8 @@ from .predict import mc_log_probs, mean_log_probs
 from .steps import Learner
 
 # %% auto #0
-__all__ = ['folders', 'base_name', 'match_files', 'as_start', 'from_csv', 'chosen', 'from_label_studio', 'to_label_studio']
+__all__ = ['folders', 'as_written', 'base_name', 'match_files', 'as_start', 'from_csv', 'chosen', 'from_label_studio',
+           'to_label_studio']
 
 # %% ../nbs/deeper/bridges.ipynb #b51d0006
 def folders(
@@ -25,6 +26,12 @@ def folders(
 )->tuple: # its folders, and its name
     "A path in parts, whoever wrote it"
     return PurePosixPath(unquote(str(path)).replace("\\", "/").rpartition("?d=")[2]).parts or ("",)
+
+def as_written(
+    path:str, # of a file
+)->str:
+    "A path as a key: the same on all machines, and not unquoted"
+    return "/".join(PurePosixPath(path.replace("\\", "/")).parts)
 
 def base_name(
     path:str, # of a file, or an address that ends in one
@@ -38,28 +45,24 @@ def match_files(
     files, # ours, [N]
 )->list: # index of each
     "Find files by their paths; where none is the same, by their names"
-    def plain(path): return PurePosixPath(str(path).replace("\\", "/")).parts   # as it is written
-    both = [as_text(str(f)) for f in files], names
-    ours, theirs = ([(plain(path), folders(path)) for path in paths] for paths in both)
-    whole:tuple = defaultdict(list), defaultdict(list)
-    named:dict = defaultdict(list)
-    for i, paths in enumerate(ours):
-        for table, parts in zip(whole, paths): table[parts].append(i)
-        named[base_name(paths[1][-1])].append(i)
-    def same(paths): return next((at[parts] for at, parts in zip(whole, paths) if parts in at), [])
-    moved = not any(len(paths[1]) > 1 and same(paths) for paths in theirs)
-    def alike(i, parts): return len(os.path.commonprefix([ours[i][1][-2::-1], parts[-2::-1]]))   # folders
-    def by_name(parts):
-        "Those of this name with the most folders in common, and how many these are"
-        if not moved and len(parts) > 1 and base_name(parts[-1]) == parts[-1]: return [], 0   # others are
-        among = named.get(base_name(parts[-1]), [])
-        most = max([alike(i, parts) for i in among], default=0)
-        return [i for i in among if alike(i, parts) == most], most
-    found = [(idx, 0) if (idx := same(paths)) else by_name(paths[1]) for paths in theirs]
-    if any(most for _, most in found):   # then one without any, of another folder, is another file
-        found = [(idx if most or same(paths) or len(paths[1]) == 1 else
-                  [i for i in idx if len(ours[i][1]) == 1], 0) for (idx, most), paths in zip(found, theirs)]
-    at = [idx for idx, _ in found]
+    ours, theirs = [as_text(str(f)) for f in files], list(map(str, names))
+    written, whole, named = tables = [defaultdict[Any, list](list) for _ in range(3)]
+    for i, path in enumerate(ours):
+        keys = as_written(path), folders(path), base_name(path)
+        for table, key in zip(tables, keys): table[key].append(i)
+    def same(path):
+        parts = folders(path)
+        return written.get(as_written(path)) or written.get("/".join(parts)) or whole.get(parts) or []
+    at = [same(path) for path in theirs]
+    moved = not any(idx and len(folders(path)) > 1 for path, idx in zip(theirs, at))
+    def shared(i, path): return len(os.path.commonprefix([folders(p)[-2::-1] for p in (ours[i], path)]))
+    among = [[] if idx or not moved and len(folders(path)) > 1 and base_name(path) == folders(path)[-1]
+             else named[base_name(path)] for path, idx in zip(theirs, at)]   # those of the same name
+    most = [max((shared(i, path) for i in idx), default=0) for path, idx in zip(theirs, among)]
+    for k, (path, idx) in enumerate(zip(theirs, among)):
+        elsewhere = max(most) and not most[k] and len(folders(path)) > 1   # others lie in folders of ours
+        at[k] = at[k] or [i for i in idx if shared(i, path) == most[k]
+                          and not (elsewhere and len(folders(ours[i])) > 1)]
     if lost := [str(n) for n, idx in zip(names, at) if not idx]:
         raise ValueError(f"{len(lost)} of {len(names)} names are no files of ours, the first is {lost[0]!r}; "
                          "give the list of files that was labelled")
@@ -145,9 +148,9 @@ def to_label_studio(
 )->Path:
     "Write tasks with annotations and predictions"
     names = learner.class_names(classes)
-    names += [f"{c}, taken back" for c in range(len(names), learner.pool.classes)]
-    def result(c):
-        value = dict(choices=[names[c]])
+    outputs = learner.outputs(names)
+    def result(name):
+        value = dict(choices=[name])
         return [dict(from_name=choice, to_name=image, type="choices", value=value)]
     p, said, tasks = learner.protocol, learner.answers.said, list[dict[str, Any]]()
     net = learner.net
@@ -160,9 +163,9 @@ def to_label_studio(
             task:dict = dict(data={image: str(files[i])}, annotations=[], predictions=[])
             if i in said:
                 skipped = said[i].label == SKIPPED
-                task["annotations"] = [dict(result=[] if skipped else result(said[i].label),
+                task["annotations"] = [dict(result=[] if skipped else result(names[said[i].label]),
                                             was_cancelled=skipped)]
-            else: task["predictions"] = [dict(model_version=version, score=q, result=result(c))]
+            else: task["predictions"] = [dict(model_version=version, score=q, result=result(outputs[c]))]
             tasks.append(task)
     write_whole(Path(path), json.dumps(tasks, indent=1).encode())
     return Path(path)

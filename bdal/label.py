@@ -123,13 +123,21 @@ def done(self:Session)->bool:
 
 # %% ../nbs/deeper/label.ipynb #1abe000b
 @patch
+def guess(self:Session,
+    i:int, # index of a picture
+)->int|None: # none: nothing, or a class that was taken back
+    "The class that the network expects"
+    c = self.guesses.get(i)
+    return c if c in range(self.learner.answers.classes) else None
+
+@patch
 def answer(self:Session,
     i:int, # index of the picture that is shown
     c:int, # its class
 )->None:
     "It is of class c"
     if self.learner.answers.known.get(i) == c: return   # the same key, told twice
-    guess = self.guesses.get(i)
+    guess = self.guess(i)
     self.learner.label([i], [c], by=self.by, guesses=None if guess is None else [guess])
     self._next(i)
 
@@ -236,8 +244,7 @@ def state(self:Session)->dict:
     right, of = self.accuracy
     (shown, why), (following, _) = ([self.look(i) for i in show] + [(None, "")]*2)[:2]
     classes = [dict(name=name, key=key) for name, key in zip(self.names, KEYS + " "*len(self.names))]
-    guess = self.guesses.get(show[0]) if show else None
-    guess = guess if guess in range(len(classes)) else None   # of a class that was dropped
+    guess = self.guess(show[0]) if show else None
     return dict(index=show[0] if show else None, picture=shown, next=following, classes=classes,
                 done=self.done and not show, guess=guess, error=self.error or why,
                 file=as_text(Path(self.files[show[0]]).name) if show and self.files is not None else "",
@@ -470,7 +477,8 @@ def unsaid(
 )->str: # what else to do, as part of `OTHER`
     "A record of old does not say all"
     also = "" if side else ", or give the --side that it was begun with, which it does not say"
-    return also if prints else f"{also}, and start once, for it knows its pictures by their names alone"
+    also += "" if prints else ", and start once, for it knows its pictures by their names alone"
+    return also + ("" if side else "; or, where it was begun in a notebook, go on there")
 
 def all_names(
     names, # of the classes of the beginning
@@ -649,22 +657,22 @@ def session_of(
     **protocol, # of the `Learner`; default: the record's
 )->Session:
     "A folder of pictures, as a session; one that was begun is continued"
-    check_heads("classes", classes)
-    classes = list(map(str, () if classes is None else classes))
+    check_heads("classes", classes); classes = list(map(str, () if classes is None else classes))
     at = Path(folder).expanduser()
     path = Path(record or at.resolve().with_name(f"{at.resolve().name}.labels.jsonl"))
     there = Record(path if path.exists() else None)
     config, old = (there.header or {}).get("config", {}), there.answers if there.header else Answers()
     trunk = (seen := seen_by(path, config, side, trunk, white, bool(old.said))).get("trunk")
     data, files, prints, notes, same = read_as_then(folder, seen, old)
-    told, names = {*seen} & {*config}, list(config.get("class_names") or old.called or classes)
+    told = {*seen} & {*config}
     how, wanted = as_begun(path, config, protocol, len(data))
     as_then, grown = as_before(there, seen, data, files, prints, same and not told, how | wanted)
-    names = all_names(names, old.names if grown else [])
+    names = all_names(there.called or classes, old.names if grown else [])
     x = data.x if trunk is None else features(data, trunk).x
-    name = data.name if grown or not config else config.get("data")   # the folder may have another now
-    print_of = dict(data=name, fingerprint=data.fingerprint, class_names=names, **wanted)
-    print_of |= seen if told or grown or not config else {}
+    begins = grown or not config   # if not, the folder may have another name now
+    print_of = dict(data=data.name if begins else config.get("data"), fingerprint=data.fingerprint, **wanted)
+    print_of |= dict(class_names=names) if begins or "class_names" in config else {}
+    print_of |= seen if told or begins else {}
     net = None if trunk is None else partial(small_head, x.shape[1], len(names))
     make = partial(Learner, x, classes=len(names), data=print_of, net=net, **how)
     if grown: notes = "\n".join([begin_again(there, files, prints, make, forget), notes]).strip()

@@ -512,6 +512,12 @@ def answers(self:Record)->Answers: # the start set, and all that was told
     return answers
 
 @patch(as_prop=True)
+def called(self:Record)->list: # texts; empty: they were not said
+    "Names of the classes of the beginning"
+    config = (self.header or {}).get("config", {})
+    return list(map(str, config.get("class_names") or (self.header and self.answers.called) or ()))
+
+@patch(as_prop=True)
 def known(self:Record)->tuple: # indices and labels, lists
     "What is labelled: a `start` for another Learner"
     known = self.answers.known

@@ -1053,9 +1053,9 @@ def as_told(
 def _take_over(self:Learner, other):
     "Begin with the first question of another learner, if it is this one's"
     if not isinstance(other, Learner): raise TypeError(f"first is {other!r:.60}; give a Learner that has asked")
-    tests = [o.test and fingerprint(o.test.x, o.test.y) for o in (self, other)]   # data= may not name it
-    fresh = not (self.record.lines or other.record.lines)
-    if fresh and self.record.header == other.record.header and tests[0] == tests[1]:
+    def tested(o): return o.test and fingerprint(o.test.x, o.test.y)   # which `data` may not name
+    if self.record.lines or other.record.lines: return
+    if self.record.header == other.record.header and tested(self) == tested(other):
         self.trained, self.row, self.scores_N = other.trained, {**other.row}, other.scores_N
 
 # %% ../nbs/03_steps.ipynb #d9ff6dca
@@ -1297,8 +1297,7 @@ def name_classes(self:Learner,
     "Write the names of the classes to the record, once; others, or another order, are refused from then on"
     with self.record.lock:
         self._catch_up()
-        names, config = list(as_names(names)), self.record.header["config"]
-        had = list(map(str, config.get("class_names") or self.answers.called))
+        names, had = list(as_names(names)), self.record.called
         if len(names) != self.begun_with:
             raise ValueError(f"{len(names)} names and {self.begun_with} classes; name each")
         if had and had != names:
@@ -1315,8 +1314,7 @@ def class_names(self:Learner,
     classes=None, # as given, also those that were added; default: the record's, or their numbers
 )->list: # texts, [C]
     "What all classes are called; an error, if the record has other names, or another order"
-    config, C, more = self.record.header["config"], self.answers.classes, self.answers.names
-    had = list(map(str, config.get("class_names") or self.answers.called))
+    had, C, more = self.record.called, self.answers.classes, self.answers.names
     check_heads("classes", classes)
     names = list(map(str, (had or range(self.begun_with)) if classes is None else classes))[:C]
     added = [a for a, name in zip(more, names[self.begun_with:]) if a and a != name]
@@ -1409,6 +1407,15 @@ def when_to_stop(self:Learner)->str:
     if sum(last)/3 >= .99: more = "more labels change little, you may stop."
     return f"Over three rounds, networks agree with a mean kappa of {sum(last)/3:.3f} ({each}): {more}"
 
+# %% ../nbs/deeper/answers.ipynb #a0b1c3c0
+@patch
+def outputs(self:Learner,
+    names, # of the classes, [C]
+)->list: # texts
+    "The network's outputs: a class that was added since has none yet, one that was dropped still has"
+    C = self.pool.classes
+    return names[:C] + [f"{c}, taken back" for c in range(len(names), C)]
+
 # %% ../nbs/deeper/answers.ipynb #a0b1c3c1
 def as_csv(
     rows, # lists of cells, the first are the names
@@ -1435,8 +1442,7 @@ def predictions_table(self:Learner,
     "Lists of file, what was said of it, prediction, probabilities, entropy, mutual information"
     p, net, rows = self.protocol, self.net, []
     masks, said = derive_seed(p.seed, "masks", self.trained.round), self.answers.said
-    C = self.pool.classes   # a class that was added since has no output yet, one that was dropped still has
-    names = names[:C] + [f"{c}, taken back" for c in range(len(names), C)]
+    names = self.outputs(names)
     for idx in torch.arange(len(self.pool.x)).split(1000):
         log_probs = mc_log_probs(net, self.pool.inputs(idx), p.T, masks, dtype=self.dtype)
         mean = mean_log_probs(log_probs).exp()

@@ -461,6 +461,19 @@ def test_classes_of_any_kind(some, classes):
     with pytest.raises(ValueError, match="classes is 'cat'; give a list of names"): session_of(some[0], "cat", side=32, **HOW)
 
 
+@pytest.mark.parametrize("named", [{}, dict(class_names=["red", "blue"])], ids=["by the widget", "in data="])
+def test_a_record_of_the_widget_goes_on_on_the_page(some, named):
+    folder, path = some[0], some[0].with_name("some.labels.jsonl")
+    data = Data.from_folder(folder, side=64, labelled=False)
+    learner = Learner(data.x, classes=2, record=path, data=dict(data=data.name, fingerprint=data.fingerprint, **named), **HOW)
+    told = few_labels(Session(learner, data.files, ["red", "blue"]))
+    again = session_of(folder, ["red", "blue", "fox"])
+    assert again.names == ["red", "blue", "fox"] and said_of(again) == told
+    with pytest.raises(ValueError, match="where it was begun in a notebook, go on there"):
+        few_labels(Session(Learner(data.x, classes=2, record=path.with_name("other.jsonl"), **HOW), data.files, ["red", "blue"]))
+        session_of(folder, record=path.with_name("other.jsonl"))
+
+
 def test_a_cell_that_is_run_again_with_more_pictures(some):
     "The session of before, in the same notebook, lets the record go"
     folder, later = some
@@ -483,6 +496,8 @@ def test_a_class_that_the_network_knows_and_nobody_wants(some, tmp_path):
     session.guesses.update((i, 2) for i in session.queue)
     for _ in range(6): state = session.act(dict(do="undo"))
     assert session.names == ["red", "blue"] and state["guess"] is None and session.learner.pool.classes == 3
+    session.act(dict(do="label", index=state["index"], label=0))
+    assert "guesses" not in session.learner.record.lines[-1]  # it would count for another third class
     to_label_studio(session.learner, tmp_path / "tasks.json", session.files)
     said_of(session)
 
